@@ -1,0 +1,174 @@
+//! Money: every payment has a payer and a payee, and nothing else moves cash.
+
+use bevy_ecs::prelude::Resource;
+
+use super::{FirmId, VendorId};
+use crate::units::Money;
+
+crate::choice! {
+    /// A named account outside the model's actors.
+    pub enum Outside {
+        /// People and firms that pay for AI.
+        Users = "users",
+        /// Customers of core business.
+        CoreCustomers = "core_customers",
+        /// Lenders.
+        Creditors = "creditors",
+        /// Shareholders and venture investors.
+        Investors = "investors",
+        /// Researchers and staff.
+        Staff = "staff",
+        /// Power companies.
+        Utilities = "utilities",
+        /// Builders of data centres and suppliers of everything but accelerators.
+        Builders = "builders",
+        /// Foundries, memory makers and packagers.
+        Suppliers = "suppliers",
+        /// Treasuries: fees, tariffs, revenue shares.
+        Treasuries = "treasuries",
+        /// Grey-market brokers.
+        Brokers = "brokers",
+        /// Whoever else is paid for running a core business.
+        CoreSuppliers = "core_suppliers",
+        /// Hosts of open models that are not firms of the table.
+        OpenHosts = "open_hosts",
+    }
+}
+
+crate::choice! {
+    /// What a payment is for.
+    pub enum Purpose {
+        /// Opening balances.
+        Opening = "opening",
+        /// Accelerators.
+        Chips = "chips",
+        /// Fees, tariffs and revenue shares on accelerators.
+        Fees = "fees",
+        /// Making accelerators.
+        Production = "production",
+        /// Design of SKUs and variants.
+        Design = "design",
+        /// Rented capacity.
+        Rent = "rent",
+        /// Electricity.
+        Energy = "energy",
+        /// Salaries of researchers.
+        Wages = "wages",
+        /// Buildings, networks, everything in AI capex but accelerators.
+        Building = "building",
+        /// Capex that is not for AI.
+        BaseCapex = "base_capex",
+        /// Sales of tokens.
+        Tokens = "tokens",
+        /// Running cost of serving besides energy and chips.
+        ServingOverhead = "serving_overhead",
+        /// Core revenue.
+        CoreRevenue = "core_revenue",
+        /// Core operating cost.
+        CoreCost = "core_cost",
+        /// Borrowing and repayment.
+        Debt = "debt",
+        /// Interest.
+        Interest = "interest",
+        /// Equity raised, dividends and buybacks.
+        Equity = "equity",
+        /// State support.
+        Support = "support",
+    }
+}
+
+/// Who pays or is paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// A firm.
+    Firm(FirmId),
+    /// A vendor.
+    Vendor(VendorId),
+    /// A named outside account.
+    Outside(Outside),
+}
+
+/// Balances, and what flowed for which purpose.
+#[derive(Resource, Clone, Debug)]
+pub struct Ledger {
+    firms: usize,
+    vendors: usize,
+    balances: Vec<Money>,
+    /// Net receipts of this month, `[account][purpose]`.
+    month: Vec<Money>,
+    /// Net receipts since the start, `[account][purpose]`.
+    total: Vec<Money>,
+}
+
+const PURPOSES: usize = Purpose::WORDS.len();
+
+impl Ledger {
+    /// An empty ledger.
+    #[must_use]
+    pub fn new(firms: usize, vendors: usize) -> Self {
+        let accounts = firms + vendors + Outside::WORDS.len();
+        Self {
+            firms,
+            vendors,
+            balances: vec![Money::ZERO; accounts],
+            month: vec![Money::ZERO; accounts * PURPOSES],
+            total: vec![Money::ZERO; accounts * PURPOSES],
+        }
+    }
+
+    const fn slot(&self, account: Account) -> usize {
+        match account {
+            Account::Firm(firm) => firm.index(),
+            Account::Vendor(vendor) => self.firms + vendor.index(),
+            Account::Outside(outside) => self.firms + self.vendors + outside as usize,
+        }
+    }
+
+    /// Moves `amount` from `payer` to `payee`; a negative amount moves it back.
+    pub fn pay(&mut self, payer: Account, payee: Account, amount: Money, purpose: Purpose) {
+        for (account, amount) in [(payer, -amount), (payee, amount)] {
+            let slot = self.slot(account);
+            self.balances[slot] += amount;
+            self.month[slot * PURPOSES + purpose as usize] += amount;
+            self.total[slot * PURPOSES + purpose as usize] += amount;
+        }
+    }
+
+    /// Cash of an account (negative: an overdraft, or what an outside account has paid in).
+    #[must_use]
+    pub fn balance(&self, account: Account) -> Money {
+        self.balances[self.slot(account)]
+    }
+
+    /// Net receipts of `account` for `purpose` this month.
+    #[must_use]
+    pub fn this_month(&self, account: Account, purpose: Purpose) -> Money {
+        self.month[self.slot(account) * PURPOSES + purpose as usize]
+    }
+
+    /// Net receipts of `account` for `purpose` since the start.
+    #[must_use]
+    pub fn since_start(&self, account: Account, purpose: Purpose) -> Money {
+        self.total[self.slot(account) * PURPOSES + purpose as usize]
+    }
+
+    /// Opens a new month.
+    pub fn turn_page(&mut self) {
+        self.month.fill(Money::ZERO);
+    }
+
+    /// The sum of all balances: zero, or a payment lost its payee.
+    #[must_use]
+    pub fn sum(&self) -> i128 {
+        self.balances.iter().map(|m| i128::from(m.quanta())).sum()
+    }
+
+    /// For the audit: accounts whose balance is not the sum of what flowed.
+    #[must_use]
+    pub fn misposted(&self) -> Option<(usize, Money, Money)> {
+        self.balances.iter().enumerate().find_map(|(slot, balance)| {
+            let flows = self.total[slot * PURPOSES..(slot + 1) * PURPOSES].iter().copied().sum();
+            (flows != *balance).then_some((slot, *balance, flows))
+        })
+    }
+}

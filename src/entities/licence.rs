@@ -1,0 +1,80 @@
+//! Licence applications.
+
+use bevy_ecs::prelude::Resource;
+
+use super::chronicle::EventId;
+use super::{FirmId, RegulatorId, RuleId, SkuId, VendorId};
+use crate::calendar::Month;
+use crate::units::Count;
+
+crate::choice! {
+    /// Where an application stands.
+    pub enum Outcome {
+        /// Filed and not decided.
+        Pending = "pending",
+        /// Approved in full.
+        Approved = "approved",
+        /// Approved for fewer units.
+        Partial = "partial",
+        /// Denied, or returned without action.
+        Denied = "denied",
+        /// Withdrawn with the order.
+        Withdrawn = "withdrawn",
+        /// Approved, and run out before all units shipped.
+        Expired = "expired",
+        /// Approved, and used up.
+        Used = "used",
+    }
+}
+
+/// A licence application, from filing to end.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// Id, never used again.
+    pub id: u64,
+    /// The order it is for.
+    pub order: u64,
+    /// The rule that asks for it.
+    pub rule: RuleId,
+    /// The authority.
+    pub regulator: RegulatorId,
+    /// The seller.
+    pub vendor: VendorId,
+    /// The buyer.
+    pub buyer: FirmId,
+    /// The SKU.
+    pub sku: SkuId,
+    /// Units applied for.
+    pub units: Count,
+    /// Units granted.
+    pub granted: Count,
+    /// Units shipped under it.
+    pub shipped: Count,
+    /// Month of filing.
+    pub filed: Month,
+    /// First month in which it may be decided.
+    pub due: Month,
+    /// Month of the decision.
+    pub decided: Option<Month>,
+    /// First month in which the licence no longer holds.
+    pub expires: Option<Month>,
+    /// Probability of approval, as computed at the decision.
+    pub odds: f64,
+    /// Where it stands.
+    pub outcome: Outcome,
+    /// Conditions, in words; empty if none.
+    pub conditions: &'static str,
+    /// The event that filed it, and later the one that decided it.
+    pub event: Option<EventId>,
+}
+
+/// Every application of the run, in order of filing; ended ones stay for the record.
+#[derive(Resource, Clone, Debug, Default)]
+pub struct LicenceBook {
+    /// Applications by id (ids are positions).
+    pub applications: Vec<Application>,
+    /// Ids of the pending ones, in order of filing.
+    pub pending: Vec<u64>,
+    /// Ids of licences that may still ship.
+    pub live: Vec<u64>,
+}

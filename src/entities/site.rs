@@ -1,0 +1,72 @@
+//! Data centres: power, halls and the chips in them.
+
+use bevy_ecs::prelude::{Component, Resource};
+
+use super::{CountryId, FirmId, SiteId, SkuId};
+use crate::calendar::Month;
+use crate::schema::{id_of, number, share, text};
+use crate::units::{Count, Money};
+
+crate::table! {
+    /// Data centres at the start: one row an owner and country.
+    pub struct SiteRow in "data_centres" {
+        /// The firm that owns it.
+        owner: String = id_of("firms"),
+        /// Where it stands.
+        country: String = id_of("countries"),
+        /// Power for AI in January 2022, halls that can be converted included.
+        power_mw: f64 = number("MW", 0.0, 1e5),
+        /// Share of the owner's new capacity that goes here.
+        build_share: f64 = share(),
+        /// Where the figures come from.
+        source: String = text(),
+    }
+}
+
+/// A data centre.
+#[derive(Component, Clone, Debug)]
+pub struct Site {
+    /// Dense id.
+    pub id: SiteId,
+    /// Owner.
+    pub owner: FirmId,
+    /// Where it stands.
+    pub country: CountryId,
+    /// What the table says.
+    pub row: SiteRow,
+}
+
+/// Chips of one SKU installed in one quarter.
+#[derive(Clone, Copy, Debug)]
+pub struct Cohort {
+    /// The SKU.
+    pub sku: SkuId,
+    /// Quarter of installation ([`Month::quarter`]).
+    pub quarter: i32,
+    /// Chips.
+    pub count: Count,
+    /// What was paid for one, all fees included.
+    pub paid: Money,
+}
+
+/// Power and chips of a site. Written by `data_centres`; `shipping` adds to the warehouse.
+#[derive(Component, Clone, Debug, Default)]
+pub struct Halls {
+    /// Power that the site may draw, overhead and PUE included.
+    pub power_mw: f64,
+    /// Power under construction: (month of arrival, MW).
+    pub building: Vec<(Month, f64)>,
+    /// Power drawn when every installed chip runs.
+    pub drawn_mw: f64,
+    /// Installed chips, oldest quarter first.
+    pub cohorts: Vec<Cohort>,
+    /// Delivered chips that wait for power, in order of arrival.
+    pub warehouse: Vec<Cohort>,
+}
+
+/// Chips taken out of service since the start, `[sku]`. Written by `data_centres`.
+#[derive(Resource, Clone, Debug, Default)]
+pub struct Retirements {
+    /// Chips by SKU.
+    pub retired: Vec<Count>,
+}

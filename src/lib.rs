@@ -1,0 +1,12 @@
+//! Frugality: an agent-based simulation of export controls on AI chips.
+
+pub mod calendar;
+pub mod entities;
+pub mod maths;
+pub mod mechanisms;
+pub mod metric;
+pub mod parameters;
+pub mod random;
+pub mod schema;
+pub mod units;
+pub mod world;

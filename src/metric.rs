@@ -1,0 +1,225 @@
+//! Declared metrics: the only numbers that leave a run by the month.
+//!
+//! A room declares what it measures with [`metrics!`](crate::metrics) and writes
+//! the value into [`Readings`] in its own systems. Output tables, their order and
+//! `docs/outputs.md` follow from the declarations.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bevy_ecs::prelude::Resource;
+
+/// What a metric is measured on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// One value a month for the whole world: `series.csv`.
+    World,
+    /// One value a month and firm: `firms.csv`.
+    Firm,
+    /// One value a month and vendor: `vendors.csv`.
+    Vendor,
+    /// One value a month and country: `countries.csv`.
+    Country,
+    /// One value a month and SKU: `chips.csv`.
+    Sku,
+    /// One value a month and fab, memory or packaging line: `lines.csv`.
+    Line,
+}
+
+impl Scope {
+    /// Every scope, in the order of the output tables.
+    pub const ALL: [Self; 6] =
+        [Self::World, Self::Firm, Self::Vendor, Self::Country, Self::Sku, Self::Line];
+
+    /// The output table that holds metrics of this scope, without extension.
+    #[must_use]
+    pub const fn table(self) -> &'static str {
+        match self {
+            Self::World => "series",
+            Self::Firm => "firms",
+            Self::Vendor => "vendors",
+            Self::Country => "countries",
+            Self::Sku => "chips",
+            Self::Line => "lines",
+        }
+    }
+}
+
+/// A declared metric.
+#[derive(Debug)]
+pub struct Metric {
+    /// Column name in the output.
+    pub name: &'static str,
+    /// Unit, as written in the documentation; `1` for a pure number.
+    pub unit: &'static str,
+    /// What the number is, with its formula where it has one.
+    pub definition: &'static str,
+    /// What it is measured on.
+    pub scope: Scope,
+    slot: AtomicUsize,
+}
+
+impl Metric {
+    /// Declares a metric; use the [`metrics!`](crate::metrics) macro.
+    #[must_use]
+    pub const fn new(
+        scope: Scope,
+        name: &'static str,
+        unit: &'static str,
+        definition: &'static str,
+    ) -> Self {
+        Self { name, unit, definition, scope, slot: AtomicUsize::new(usize::MAX) }
+    }
+
+    fn slot(&self) -> usize {
+        self.slot.load(Ordering::Relaxed)
+    }
+}
+
+/// Declares the metrics of a room and the list `METRICS` of all of them.
+///
+/// ```
+/// frugality::metrics! {
+///     World { BACKLOG = "backlog_units", "chips", "Units ordered and not yet shipped."; }
+///     Firm { CASH = "cash_usd", "USD", "Cash at the end of the month."; }
+/// }
+/// assert_eq!(METRICS.len(), 2);
+/// assert_eq!(BACKLOG.unit, "chips");
+/// assert_eq!(CASH.name, "cash_usd");
+/// ```
+#[macro_export]
+macro_rules! metrics {
+    ($($scope:ident { $($id:ident = $name:literal, $unit:literal, $definition:literal;)* })*) => {
+        $($(
+            #[doc = $definition]
+            pub static $id: $crate::metric::Metric = $crate::metric::Metric::new(
+                $crate::metric::Scope::$scope, $name, $unit, $definition,
+            );
+        )*)*
+        /// Every metric that this room writes.
+        pub static METRICS: &[&$crate::metric::Metric] = &[$($(&$id,)*)*];
+    };
+}
+
+/// The values of the month that is being simulated. A value that no system
+/// wrote this month is not a number and leaves an empty cell.
+#[derive(Resource, Debug)]
+pub struct Readings {
+    metrics: &'static [&'static Metric],
+    by_scope: Vec<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    metrics: Vec<&'static Metric>,
+    rows: usize,
+    values: Vec<f64>,
+}
+
+impl Readings {
+    /// An empty board for `metrics`, with as many rows a scope as there are
+    /// members (`rows` in the order of [`Scope::ALL`]; the world's is 1).
+    #[must_use]
+    pub fn new(metrics: &'static [&'static Metric], rows: [usize; 6]) -> Self {
+        let mut by_scope: Vec<Table> = Vec::new();
+        for (scope, rows) in Scope::ALL.into_iter().zip(rows) {
+            let of_scope: Vec<_> = metrics.iter().copied().filter(|m| m.scope == scope).collect();
+            for (slot, metric) in of_scope.iter().enumerate() {
+                metric.slot.store(slot, Ordering::Relaxed);
+            }
+            let values = vec![f64::NAN; of_scope.len() * rows];
+            by_scope.push(Table { metrics: of_scope, rows, values });
+        }
+        Self { metrics, by_scope }
+    }
+
+    /// Every declared metric, in the order of declaration.
+    #[must_use]
+    pub const fn metrics(&self) -> &'static [&'static Metric] {
+        self.metrics
+    }
+
+    /// Forgets last month's values.
+    pub fn clear(&mut self) {
+        for table in &mut self.by_scope {
+            table.values.fill(f64::NAN);
+        }
+    }
+
+    /// Makes room for members that came in during the run (new SKUs).
+    pub fn grow(&mut self, scope: Scope, rows: usize) {
+        let table = &mut self.by_scope[scope as usize];
+        if rows > table.rows {
+            table.rows = rows;
+            table.values.resize(table.metrics.len() * rows, f64::NAN);
+        }
+    }
+
+    /// Writes a world metric.
+    pub fn set(&mut self, metric: &Metric, value: f64) {
+        self.set_for(metric, 0, value);
+    }
+
+    /// Writes the value of `metric` for member `row` of its scope.
+    pub fn set_for(&mut self, metric: &Metric, row: usize, value: f64) {
+        let table = &mut self.by_scope[metric.scope as usize];
+        let width = table.metrics.len();
+        if row >= table.rows {
+            table.rows = row + 1;
+            table.values.resize(width * table.rows, f64::NAN);
+        }
+        table.values[row * width + metric.slot()] = value;
+    }
+
+    /// This month's value of a world metric (not a number if unwritten).
+    #[must_use]
+    pub fn get(&self, metric: &Metric) -> f64 {
+        self.get_for(metric, 0)
+    }
+
+    /// This month's value of `metric` for member `row`.
+    #[must_use]
+    pub fn get_for(&self, metric: &Metric, row: usize) -> f64 {
+        let table = &self.by_scope[metric.scope as usize];
+        table.values.get(row * table.metrics.len() + metric.slot()).copied().unwrap_or(f64::NAN)
+    }
+
+    /// The metrics of a scope, and the rows of its table this month.
+    #[must_use]
+    pub fn table(&self, scope: Scope) -> (&[&'static Metric], usize) {
+        let table = &self.by_scope[scope as usize];
+        (&table.metrics, table.rows)
+    }
+
+    /// The values of member `row`, in the order of the scope's metrics.
+    #[must_use]
+    pub fn row(&self, scope: Scope, row: usize) -> &[f64] {
+        let table = &self.by_scope[scope as usize];
+        let width = table.metrics.len();
+        table.values.get(row * width..(row + 1) * width).unwrap_or(&[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    metrics! {
+        World { BACKLOG = "backlog", "chips", "Ordered and not shipped."; }
+        Firm {
+            CASH = "cash", "USD", "Cash.";
+            DEBT = "debt", "USD", "Debt.";
+        }
+    }
+
+    #[test]
+    fn values_are_found_where_they_were_written() {
+        let mut readings = Readings::new(METRICS, [1, 2, 0, 0, 0, 0]);
+        readings.set(&BACKLOG, 3.0);
+        readings.set_for(&DEBT, 1, 9.0);
+        assert_eq!(readings.get(&BACKLOG), 3.0);
+        assert_eq!(readings.row(Scope::Firm, 1)[1], 9.0);
+        assert!(readings.get_for(&CASH, 1).is_nan());
+        readings.clear();
+        assert!(readings.get(&BACKLOG).is_nan());
+    }
+}

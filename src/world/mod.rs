@@ -1,0 +1,6 @@
+//! The world: files → layers → refused or checked [`Definition`] → populated ECS world.
+
+pub mod definition;
+pub mod observation;
+
+pub use definition::Definition;
