@@ -5,6 +5,7 @@ pub mod entities;
 pub mod maths;
 pub mod mechanisms;
 pub mod metric;
+pub mod month;
 pub mod parameters;
 pub mod random;
 pub mod schema;

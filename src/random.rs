@@ -11,7 +11,8 @@
 //! The `ChaCha` words are stable across releases of `rand`; the samplers on top
 //! are our own, because those of libraries are not.
 
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bevy_ecs::prelude::Resource;
 use rand_chacha::ChaCha8Rng;
@@ -95,25 +96,39 @@ const fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// Where a draw was found, and what it was: (purpose, key, month, number within
+/// the month) → word.
+pub type DrawLog = Arc<Mutex<BTreeMap<(&'static str, u64, Month, u8), u64>>>;
+
 /// The luck of one run: hands out streams of draws.
 #[derive(Resource, Clone)]
 pub struct Luck {
     seed: u64,
     shared: Option<Arc<Mutex<ChaCha8Rng>>>,
+    log: Option<DrawLog>,
 }
 
 impl Luck {
     /// Addressed draws under `seed`.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self { seed, shared: None }
+        Self { seed, shared: None, log: None }
+    }
+
+    /// The same luck, writing every draw and its address into `log`, so that
+    /// two runs can be compared draw by draw.
+    #[must_use]
+    pub fn logged(mut self, log: DrawLog) -> Self {
+        self.log = Some(log);
+        self
     }
 
     /// One generator for everybody, drawn in order of use: what this model does
     /// *not* do. Tests use it to show that their checks of addressing can fail.
     #[must_use]
     pub fn shared_for_negative_control(seed: u64) -> Self {
-        Self { seed, shared: Some(Arc::new(Mutex::new(ChaCha8Rng::seed_from_u64(seed)))) }
+        let rng = ChaCha8Rng::seed_from_u64(seed);
+        Self { seed, shared: Some(Arc::new(Mutex::new(rng))), log: None }
     }
 
     /// The seed.
@@ -126,16 +141,19 @@ impl Luck {
     /// lasts: opening one costs twenty draws.
     #[must_use]
     pub fn stream(&self, purpose: Purpose, key: u64) -> Stream {
-        if let Some(shared) = &self.shared {
-            return Stream(Source::Shared(Arc::clone(shared)));
-        }
-        let mut bytes = [0_u8; 32];
-        for (i, chunk) in bytes.chunks_exact_mut(8).enumerate() {
-            chunk.copy_from_slice(&mix(self.seed ^ mix(i as u64)).to_le_bytes());
-        }
-        let mut rng = ChaCha8Rng::from_seed(bytes);
-        rng.set_stream(key_from(&[key_of(&[purpose.name()]), key]));
-        Stream(Source::Addressed(Box::new(rng)))
+        let source = if let Some(shared) = &self.shared {
+            Source::Shared(Arc::clone(shared))
+        } else {
+            let mut bytes = [0_u8; 32];
+            for (i, chunk) in bytes.chunks_exact_mut(8).enumerate() {
+                chunk.copy_from_slice(&mix(self.seed ^ mix(i as u64)).to_le_bytes());
+            }
+            let mut rng = ChaCha8Rng::from_seed(bytes);
+            rng.set_stream(key_from(&[key_of(&[purpose.name()]), key]));
+            Source::Addressed(Box::new(rng))
+        };
+        let log = self.log.as_ref().map(|log| (Arc::clone(log), purpose.name(), key));
+        Stream { source, log }
     }
 }
 
@@ -147,18 +165,21 @@ enum Source {
 
 /// The draws of one owner for one purpose.
 #[derive(Clone)]
-pub struct Stream(Source);
+pub struct Stream {
+    source: Source,
+    log: Option<(DrawLog, &'static str, u64)>,
+}
 
 impl Stream {
     /// The draws of `month`.
     pub fn month(&mut self, month: Month) -> Draws<'_> {
-        if let Source::Addressed(rng) = &mut self.0 {
+        if let Source::Addressed(rng) = &mut self.source {
             let place = WORDS_A_MONTH * u128::from(month.index().unsigned_abs());
             if rng.get_word_pos() != place {
                 rng.set_word_pos(place);
             }
         }
-        Draws { source: &mut self.0, left: WORDS_A_MONTH / 2 }
+        Draws { stream: self, month, taken: 0 }
     }
 }
 
@@ -170,20 +191,27 @@ impl std::fmt::Debug for Stream {
 
 /// Up to eight draws of one stream and month, always in the same order.
 pub struct Draws<'a> {
-    source: &'a mut Source,
-    left: u128,
+    stream: &'a mut Stream,
+    month: Month,
+    taken: u8,
 }
 
 impl Draws<'_> {
     fn word(&mut self) -> u64 {
-        assert!(self.left > 0, "a stream holds eight draws a month; open another purpose");
-        self.left -= 1;
-        match self.source {
+        assert!(
+            u128::from(self.taken) < WORDS_A_MONTH / 2,
+            "a stream holds eight draws a month; open another purpose"
+        );
+        let word = match &mut self.stream.source {
             Source::Addressed(rng) => rng.next_u64(),
-            Source::Shared(rng) => {
-                rng.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next_u64()
-            }
+            Source::Shared(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).next_u64(),
+        };
+        if let Some((log, purpose, key)) = &self.stream.log {
+            let address = (*purpose, *key, self.month, self.taken);
+            log.lock().unwrap_or_else(PoisonError::into_inner).insert(address, word);
         }
+        self.taken += 1;
+        word
     }
 
     /// Uniform on the open interval (0, 1).

@@ -2,5 +2,6 @@
 
 pub mod definition;
 pub mod observation;
+mod removal;
 
 pub use definition::Definition;

@@ -1,0 +1,228 @@
+//! The books that must balance: the last system of the month that can stop a run.
+//!
+//! Each law is one function below; the first that fails is put into
+//! [`FirstBreach`], and the run stops there. Counts and money are whole, so these
+//! laws hold exactly; shares and power are compared with a tolerance for rounding.
+//!
+//! | law | left | right |
+//! |---|---|---|
+//! | chips, by SKU | made | inventory + on the way + warehouse + installed + seized + retired + written off |
+//! | dies, by vendor and die | received | in stock + packaged |
+//! | memory, by vendor | received | in stock + packaged |
+//! | money | sum of all balances | 0 |
+//! | money, by account | balance | sum of its flows |
+//! | escrow, by firm | escrow | sum over open orders of open units × money set aside |
+//! | power, by site | drawn | at most connected |
+//! | compute, by firm | core + serving + training + experiments | 1 |
+//! | research, by firm | shares of direction | 1 |
+//! | licences, each | shipped | at most granted, granted at most applied for |
+//! | licences | pending | filed and not decided |
+//! | finite | every reading and every stock | finite, stocks not negative |
+
+use bevy_ecs::prelude::{Query, Res, ResMut};
+
+use crate::entities::breach::{Breach, FirstBreach};
+use crate::entities::chip::Catalogue;
+use crate::entities::firm::{Compute, Finance, Firm, Lab, Purse};
+use crate::entities::ledger::Ledger;
+use crate::entities::licence::{LicenceBook, Outcome};
+use crate::entities::line::Parts;
+use crate::entities::order::OrderBook;
+use crate::entities::site::{Halls, Retirements, Site};
+use crate::entities::{Clock, Roster};
+use crate::metric::{Readings, Scope};
+use crate::units::{Count, Money};
+
+/// Rounding allowed on shares, and relative on power.
+const ROUNDING: f64 = 1e-9;
+
+type Law = Result<(), (&'static str, String, String, String)>;
+
+fn equal<T: PartialEq + ToString>(
+    law: &'static str,
+    entity: impl FnOnce() -> String,
+    left: T,
+    right: T,
+) -> Law {
+    if left == right {
+        Ok(())
+    } else {
+        Err((law, entity(), left.to_string(), right.to_string()))
+    }
+}
+
+fn at_most<T: PartialOrd + ToString>(
+    law: &'static str,
+    entity: impl FnOnce() -> String,
+    left: T,
+    right: T,
+) -> Law {
+    if left <= right { Ok(()) } else { Err((law, entity(), left.to_string(), right.to_string())) }
+}
+
+fn near_one(law: &'static str, entity: impl FnOnce() -> String, left: f64) -> Law {
+    if (left - 1.0).abs() <= ROUNDING {
+        Ok(())
+    } else {
+        Err((law, entity(), left.to_string(), "1".to_owned()))
+    }
+}
+
+/// Checks every law and keeps the first breach.
+pub(crate) fn check_books(
+    clock: Res<Clock>,
+    roster: Res<Roster>,
+    catalogue: Res<Catalogue>,
+    parts: Res<Parts>,
+    book: Res<OrderBook>,
+    licences: Res<LicenceBook>,
+    ledger: Res<Ledger>,
+    retirements: Res<Retirements>,
+    readings: Res<Readings>,
+    sites: Query<(&Site, &Halls)>,
+    firms: Query<(&Firm, &Purse, &Compute, &Lab, &Finance)>,
+    mut first: ResMut<FirstBreach>,
+) {
+    let found = chips(&roster, &catalogue, &parts, &book, &retirements, &sites)
+        .and_then(|()| dies_and_memory(&parts))
+        .and_then(|()| money(&ledger))
+        .and_then(|()| actors(&roster, &book, &sites, &firms))
+        .and_then(|()| papers(&licences))
+        .and_then(|()| finite(&readings));
+    if let Err((law, entity, left, right)) = found {
+        first.note(Breach { month: clock.now, law, entity, left, right });
+    }
+}
+
+fn chips(
+    roster: &Roster,
+    catalogue: &Catalogue,
+    parts: &Parts,
+    book: &OrderBook,
+    retirements: &Retirements,
+    sites: &Query<(&Site, &Halls)>,
+) -> Law {
+    let mut placed: Vec<Count> = parts.inventory.clone();
+    for shipment in &book.shipments {
+        placed[shipment.sku.index()] += shipment.units;
+    }
+    for (_, halls) in sites.iter_many(&roster.sites) {
+        for cohort in halls.cohorts.iter().chain(&halls.warehouse) {
+            placed[cohort.sku.index()] += cohort.count;
+        }
+    }
+    for (sku, entry) in catalogue.iter() {
+        let i = sku.index();
+        let name = || entry.id.clone();
+        at_most("no negative stock of chips", name, 0, parts.inventory[i])?;
+        let accounted =
+            placed[i] + book.seized[i] + retirements.retired[i] + parts.written_off[i];
+        equal("chips made are somewhere", name, parts.made[i], accounted)?;
+    }
+    Ok(())
+}
+
+fn dies_and_memory(parts: &Parts) -> Law {
+    for (vendor, stocks) in parts.dies.iter().enumerate() {
+        for (die, stock) in stocks.iter().enumerate() {
+            let name = || format!("vendor {vendor}, die {die}");
+            at_most("no negative stock of dies", name, 0, *stock)?;
+            let used = parts.dies_used[vendor][die];
+            equal("dies received are in stock or packaged", name, parts.dies_in[vendor][die], stock + used)?;
+        }
+        let name = || format!("vendor {vendor}");
+        let stock = parts.memory_gb[vendor];
+        at_most("no negative stock of memory", name, 0, stock)?;
+        equal(
+            "memory received is in stock or packaged",
+            name,
+            parts.memory_in[vendor],
+            stock + parts.memory_used[vendor],
+        )?;
+    }
+    Ok(())
+}
+
+fn money(ledger: &Ledger) -> Law {
+    equal("payments have a payer and a payee", || "ledger".to_owned(), ledger.sum(), 0)?;
+    if let Some((slot, balance, flows)) = ledger.misposted() {
+        return equal("balances are sums of flows", || format!("account {slot}"), balance, flows);
+    }
+    Ok(())
+}
+
+fn actors(
+    roster: &Roster,
+    book: &OrderBook,
+    sites: &Query<(&Site, &Halls)>,
+    firms: &Query<(&Firm, &Purse, &Compute, &Lab, &Finance)>,
+) -> Law {
+    for (site, halls) in sites.iter_many(&roster.sites) {
+        let allowed = halls.power_mw * (1.0 + ROUNDING) + ROUNDING;
+        let name = || site.row.id.clone();
+        at_most("installed power is connected power", name, halls.drawn_mw, allowed)?;
+        let negative = halls.cohorts.iter().chain(&halls.warehouse).any(|c| c.count < 0);
+        equal("no negative cohort", name, negative, false)?;
+    }
+    let mut escrow = vec![Money::ZERO; roster.firms.len()];
+    for order in &book.orders {
+        escrow[order.buyer.index()] += order.set_aside.times(order.open);
+    }
+    for (firm, purse, compute, lab, finance) in firms.iter_many(&roster.firms) {
+        let name = || firm.row.id.clone();
+        equal("escrow covers open orders", name, purse.escrow, escrow[firm.id.index()])?;
+        at_most("no negative unspent budget", name, Money::ZERO, purse.unspent)?;
+        near_one(
+            "uses of compute sum to one",
+            name,
+            compute.core_share
+                + compute.serving_share
+                + compute.training_share
+                + compute.experiment_share,
+        )?;
+        near_one("directions of research sum to one", name, lab.direction.iter().sum())?;
+        for value in [
+            purse.kappa,
+            lab.staff,
+            lab.ln_a_train,
+            lab.ln_a_serve,
+            lab.possible_capability,
+            compute.serving_h100e,
+            compute.training_h100e,
+            compute.experiments_h100e,
+            finance.ai_capex_usd_year,
+            finance.debt_usd,
+            finance.value_usd,
+        ] {
+            equal("state is finite", name, value.is_finite(), true)?;
+        }
+        at_most("the shadow price is at least one", name, 1.0 - ROUNDING, purse.kappa)?;
+    }
+    Ok(())
+}
+
+fn papers(licences: &LicenceBook) -> Law {
+    let mut pending = 0;
+    for application in &licences.applications {
+        let name = || format!("application {}", application.id);
+        at_most("shipped is granted", name, application.shipped, application.granted)?;
+        at_most("granted was applied for", name, application.granted, application.units)?;
+        let waits = application.outcome == Outcome::Pending;
+        equal("what is decided is not pending", name, application.decided.is_none(), waits)?;
+        pending += usize::from(waits);
+    }
+    equal("pending applications are listed", || "licences".to_owned(), licences.pending.len(), pending)
+}
+
+fn finite(readings: &Readings) -> Law {
+    for scope in Scope::ALL {
+        let (metrics, rows) = readings.table(scope);
+        for row in 0..rows {
+            for (metric, value) in metrics.iter().zip(readings.row(scope, row)) {
+                let name = || format!("{} of {} {row}", metric.name, scope.table());
+                equal("readings are finite", name, value.is_infinite(), false)?;
+            }
+        }
+    }
+    Ok(())
+}
