@@ -1,6 +1,7 @@
 //! Frugality: an agent-based simulation of export controls on AI chips.
 
 pub mod calendar;
+pub mod cli;
 pub mod entities;
 pub mod maths;
 pub mod mechanisms;

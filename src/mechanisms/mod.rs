@@ -17,3 +17,9 @@ pub mod procurement;
 pub mod research;
 pub mod shipping;
 pub mod training;
+
+/// The parameters of every room, room by room.
+#[must_use]
+pub fn declared_parameters() -> Vec<&'static crate::parameters::Declared> {
+    Vec::new()
+}

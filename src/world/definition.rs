@@ -12,7 +12,7 @@ use crate::entities::script::{FrontierRow, ShockRow, StockRow};
 use crate::entities::site::SiteRow;
 use crate::entities::vendor::VendorRow;
 use crate::parameters::ParameterRow;
-use crate::schema::{Column, Row, Value};
+use crate::schema::{Column, FromValue, Row, Spec, Value, flag, month, number, text};
 use crate::world::observation::ObservationRow;
 
 /// Settings of a world file that are not a table.
@@ -52,6 +52,12 @@ macro_rules! definition {
                 $((<$row as Row>::TABLE, <$row as Row>::DOC, <$row as Row>::COLUMNS),)*
             ];
 
+            /// How many rows each table has, in the order of [`Self::TABLES`].
+            #[must_use]
+            pub fn counts(&self) -> Vec<(&'static str, usize)> {
+                vec![$((<$row as Row>::TABLE, self.$table.len()),)*]
+            }
+
             /// Builds a definition from checked rows: `rows(table)` gives (id, values) of
             /// every row of a table, in any order.
             pub fn build(
@@ -62,6 +68,57 @@ macro_rules! definition {
             }
         }
     };
+}
+
+impl Definition {
+    /// Name and columns of the table called `name`.
+    #[must_use]
+    pub fn columns(name: &str) -> Option<(&'static str, &'static [Column])> {
+        Self::TABLES.iter().find(|t| t.0 == name).map(|t| (t.0, t.2))
+    }
+}
+
+impl Head {
+    /// The settings of a world file that are not a table, as columns; `id` comes
+    /// from the file's name and `[mechanisms]` from [`Switches::ALL`].
+    pub const COLUMNS: &'static [Column] = &[
+        column("title", text(), "Title for people."),
+        column("story", text(), "What the world tells."),
+        column("start", month(), "First month of the run."),
+        column("end", month(), "Last month of the run."),
+        column(
+            "money_quantum",
+            number("unit of currency", 1e-9, 1e9),
+            "The ledger's quantum: 0.01 for cents of a dollar.",
+        ),
+        column(
+            "endogenous_variants",
+            flag(),
+            "Whether compliance variants of chips are designed by the model; otherwise the \
+             historical ones of the chips table appear at their launch.",
+        ),
+    ];
+
+    /// Builds the settings from one checked value a column of [`Self::COLUMNS`].
+    #[must_use]
+    pub fn build(id: String, values: Vec<Value>, switches: Switches) -> Self {
+        let mut values = values.into_iter();
+        let mut next = || values.next().unwrap_or(Value::Missing);
+        Self {
+            id,
+            title: FromValue::from_value(next()),
+            story: FromValue::from_value(next()),
+            start: FromValue::from_value(next()),
+            end: FromValue::from_value(next()),
+            money_quantum: FromValue::from_value(next()),
+            endogenous_variants: FromValue::from_value(next()),
+            switches,
+        }
+    }
+}
+
+const fn column(name: &'static str, spec: Spec, doc: &'static str) -> Column {
+    Column { name, unit: spec.unit, kind: spec.kind, optional: spec.optional, doc }
 }
 
 fn sorted<R: Row>(mut rows: Vec<(String, Vec<Value>)>) -> Vec<R> {

@@ -1,0 +1,166 @@
+//! `frugality show`: what a world says, and where it says it.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Failure;
+use crate::entities::Switches;
+use crate::schema::{Column, Value};
+use crate::world::{Cell, CheckedRow, Definition, Head, Loaded, resolved_toml, toml_value};
+
+/// Show a world's values after all layers, each with the place it was written at.
+///
+/// Without a filter: settings, mechanisms and the tables with their rows. With
+/// `table`, `table.id` or `table.id.column`: those cells, with their unit, and the
+/// file, line and column of the layer that won. A parameter's name alone shows its row.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  frugality show reference                     settings, mechanisms, tables
+  frugality show easing rules                  every rule as this world has it
+  frugality show reference firms.bytedance     one row
+  frugality show reference firms.bytedance.cash_usd_bn
+  frugality show reference server_overhead     a parameter with prior, unit and source
+  frugality show easing --resolved > easing.resolved.toml    the whole world in one file")]
+pub(super) struct Show {
+    /// Name of a world in `worlds/`, or the path of a folder or TOML file.
+    world: PathBuf,
+    /// What to show: table, table.id, table.id.column, a parameter, or `mechanisms`.
+    filter: Option<String>,
+    /// Write the whole world as one TOML text, sorted, from which the same world loads.
+    #[arg(long, conflicts_with = "filter")]
+    resolved: bool,
+    /// Change a cell, parameter or setting: table.id.column=value, parameter=value. May be repeated.
+    #[arg(long = "set", value_name = "CELL=VALUE")]
+    sets: Vec<String>,
+}
+
+/// A cell's line: name, value with unit, place.
+type Line = (String, String, String);
+
+impl Show {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        let loaded = super::load(&self.world, &self.sets)?;
+        if self.resolved {
+            return Ok(out.write_all(resolved_toml(&loaded).as_bytes())?);
+        }
+        let lines = match &self.filter {
+            None => overview(&loaded),
+            Some(filter) => filtered(&loaded, filter)?,
+        };
+        let width = |part: fn(&Line) -> &String, most: usize| {
+            lines.iter().map(|l| part(l).chars().count()).filter(|n| *n <= most).max().unwrap_or(0)
+        };
+        let (names, values) = (width(|l| &l.0, 70), width(|l| &l.1, 40));
+        for (name, value, place) in &lines {
+            let line = format!("{name:<names$}  {value:<values$}  {place}");
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+fn line(loaded: &Loaded, name: String, column: Option<&Column>, cell: &Cell) -> Line {
+    let value = if cell.value == Value::Missing {
+        "(empty)".to_owned()
+    } else {
+        let unit = match column.map_or("", |c| c.unit) {
+            "1" | "see unit" | "see kind" => "",
+            unit => unit,
+        };
+        format!("{} {unit}", toml_value(&cell.value)).trim_end().to_owned()
+    };
+    (name, value, loaded.place(cell))
+}
+
+fn overview(loaded: &Loaded) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for (column, cell) in Head::COLUMNS.iter().zip(&loaded.cells.heads) {
+        lines.push(line(loaded, column.name.to_owned(), Some(column), cell));
+    }
+    lines.extend(mechanisms(loaded));
+    for (table, doc, _) in Definition::TABLES {
+        let rows = loaded.cells.tables.get(table).map_or(0, std::collections::BTreeMap::len);
+        let doc = doc.trim().lines().next().unwrap_or("").to_owned();
+        lines.push(((*table).to_owned(), format!("{rows} rows"), doc));
+    }
+    lines
+}
+
+fn mechanisms(loaded: &Loaded) -> Vec<Line> {
+    Switches::ALL
+        .iter()
+        .zip(&loaded.cells.switches)
+        .map(|((name, _), cell)| line(loaded, format!("mechanisms.{name}"), None, cell))
+        .collect()
+}
+
+fn row_lines(
+    loaded: &Loaded,
+    table: &str,
+    columns: &[Column],
+    id: &str,
+    row: &CheckedRow,
+) -> Vec<Line> {
+    columns
+        .iter()
+        .zip(&row.cells)
+        .map(|(column, cell)| {
+            line(loaded, format!("{table}.{id}.{}", column.name), Some(column), cell)
+        })
+        .collect()
+}
+
+fn filtered(loaded: &Loaded, filter: &str) -> Result<Vec<Line>, Failure> {
+    if filter == "mechanisms" {
+        return Ok(mechanisms(loaded));
+    }
+    if let Some(i) = Head::COLUMNS.iter().position(|c| c.name == filter) {
+        let column = &Head::COLUMNS[i];
+        return Ok(vec![line(loaded, filter.to_owned(), Some(column), &loaded.cells.heads[i])]);
+    }
+    let (table, rest) = filter.split_once('.').map_or((filter, None), |(t, r)| (t, Some(r)));
+    let is_parameter =
+        loaded.cells.tables.get("parameters").is_some_and(|p| p.contains_key(filter));
+    let (table, rest) = if is_parameter { ("parameters", Some(filter)) } else { (table, rest) };
+    let nothing = |what: &str, known: Vec<&str>| {
+        let hint = crate::world::did_you_mean(what, known);
+        Failure::Wrong(format!("{filter}: there is nothing called `{what}`{hint}"))
+    };
+    if table == "mechanisms" {
+        let wanted = rest.unwrap_or("");
+        let names: Vec<&str> = Switches::ALL.iter().map(|s| s.0).collect();
+        let i = names.iter().position(|n| *n == wanted);
+        let i = i.ok_or_else(|| nothing(wanted, names))?;
+        return Ok(mechanisms(loaded).split_off(i).into_iter().take(1).collect());
+    }
+    let Some((table, columns)) = Definition::columns(table) else {
+        let mut known: Vec<&str> = Definition::TABLES.iter().map(|t| t.0).collect();
+        known.extend(Head::COLUMNS.iter().map(|c| c.name));
+        known.push("mechanisms");
+        let parameters = loaded.definition.parameters.iter().map(|p| p.id.as_str());
+        known.extend(parameters);
+        return Err(nothing(table, known));
+    };
+    let rows = &loaded.cells.tables[table];
+    let Some(rest) = rest else {
+        return Ok(rows
+            .iter()
+            .flat_map(|(id, row)| row_lines(loaded, table, columns, id, row))
+            .collect());
+    };
+    if let Some(row) = rows.get(rest) {
+        return Ok(row_lines(loaded, table, columns, rest, row));
+    }
+    // Ids may hold dots, columns do not.
+    let (id, column) = rest.rsplit_once('.').unwrap_or((rest, ""));
+    let Some(row) = rows.get(id) else {
+        return Err(nothing(id, rows.keys().map(String::as_str).collect()));
+    };
+    let Some(i) = columns.iter().position(|c| c.name == column) else {
+        return Err(nothing(column, columns.iter().map(|c| c.name).collect()));
+    };
+    Ok(row_lines(loaded, table, columns, id, row).split_off(i).into_iter().take(1).collect())
+}

@@ -1,0 +1,298 @@
+//! TOML → statements, each with the byte it stands at.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::definition::{Definition, Head};
+use super::layers::{NamedCell, REMOVE, Raw, RawCell, Statement, switch};
+use super::problem::{Origin, Problems, shown};
+use crate::entities::Switches;
+
+/// Reads a world file into `statements`; the answer is what `extends` says and where.
+pub(super) fn read(
+    text: &str,
+    file: Origin,
+    statements: &mut Vec<Statement>,
+    problems: &mut Problems,
+) -> Option<(String, Origin)> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        syntax(text, file, &errors, problems);
+        return None;
+    }
+    let mut extends = None;
+    for (key, value) in document.get_ref() {
+        let at = file.at(key.span().start);
+        let name: &str = key.get_ref();
+        let cell = || cell_of(value, file);
+        if name == "extends" {
+            match value.get_ref() {
+                DeValue::String(s) => {
+                    extends = Some((s.to_string(), file.at(value.span().start)));
+                }
+                _ => problems.add(at, "extends", "write the name of a world in quotes"),
+            }
+        } else if let Some(column) = Head::COLUMNS.iter().find(|c| c.name == name) {
+            statements.push(Statement::Head(column, cell()));
+        } else if name == "mechanisms" {
+            mechanisms(value, file, statements, problems);
+        } else if let Some((table, _)) = Definition::columns(name) {
+            rows(table, value, file, statements, problems);
+        } else {
+            unknown_key(name, at, problems);
+        }
+    }
+    extends
+}
+
+fn unknown_key(name: &str, at: Origin, problems: &mut Problems) {
+    let message = if name == "id" {
+        "a world's id is its file's name; leave this line out".to_owned()
+    } else if switch(name).is_some() {
+        format!("a mechanism; write it under [mechanisms] as {name} = false")
+    } else {
+        let names = Head::COLUMNS
+            .iter()
+            .map(|c| c.name)
+            .chain(["extends", "mechanisms"])
+            .chain(Definition::TABLES.iter().map(|t| t.0));
+        let hint = problems.hint(name, names);
+        format!("neither a setting nor a table of a world{hint}")
+    };
+    problems.add(at, shown(name), message);
+}
+
+fn mechanisms(
+    value: &Spanned<DeValue<'_>>,
+    file: Origin,
+    statements: &mut Vec<Statement>,
+    problems: &mut Problems,
+) {
+    let DeValue::Table(table) = value.get_ref() else {
+        let message = format!(
+            "a table; write [mechanisms] and below it {} = false",
+            Switches::ALL.first().map_or("name", |s| s.0)
+        );
+        problems.add(file.at(value.span().start), "mechanisms", message);
+        return;
+    };
+    for (key, value) in table {
+        match switch(key.get_ref()) {
+            Some(name) => statements.push(Statement::Switch(name, cell_of(value, file))),
+            None => problems.unknown_switch(file.at(key.span().start), key.get_ref()),
+        }
+    }
+}
+
+fn rows(
+    table: &'static str,
+    value: &Spanned<DeValue<'_>>,
+    file: Origin,
+    statements: &mut Vec<Statement>,
+    problems: &mut Problems,
+) {
+    let DeValue::Table(rows) = value.get_ref() else {
+        let what = if matches!(value.get_ref(), DeValue::Array(_)) { "a list" } else { "a value" };
+        let message = format!("{what}; a row is written as [{table}.<id>], then its columns");
+        problems.add(file.at(value.span().start), table, message);
+        return;
+    };
+    statements.push(Statement::Table(table));
+    if table == "rules" {
+        statements.push(Statement::Table("clauses"));
+    }
+    for (key, value) in rows {
+        let at = file.at(key.span().start);
+        let id: &str = key.get_ref();
+        match value.get_ref() {
+            DeValue::Table(cells) => row(table, id, at, cells, file, statements, problems),
+            DeValue::Array(_) => {
+                let message =
+                    format!("a list; a row is written as [{table}.<id>], then its columns");
+                problems.add(at, format!("{table}.{}", shown(id)), message);
+            }
+            _ if table == "parameters" => {
+                let cells = vec![NamedCell {
+                    column: "value".to_owned(),
+                    named_at: at,
+                    cell: cell_of(value, file),
+                }];
+                statements.push(Statement::Row { table, id: id.to_owned(), origin: at, cells });
+            }
+            _ => {
+                let message = format!(
+                    "a value where a row is wanted; write [{table}.<id>], then its columns"
+                );
+                problems.add(at, format!("{table}.{}", shown(id)), message);
+            }
+        }
+    }
+}
+
+fn row(
+    table: &'static str,
+    id: &str,
+    origin: Origin,
+    columns: &DeTable<'_>,
+    file: Origin,
+    statements: &mut Vec<Statement>,
+    problems: &mut Problems,
+) {
+    let path = || format!("{table}.{}", shown(id));
+    let mut cells = Vec::new();
+    let mut clauses = Vec::new();
+    let mut remove = None;
+    for (key, value) in columns {
+        let named_at = file.at(key.span().start);
+        let name: &str = key.get_ref();
+        match (name, value.get_ref()) {
+            ("remove", DeValue::Boolean(true)) => remove = Some(named_at),
+            ("remove", _) => problems.add(named_at, format!("{}.remove", path()), REMOVE),
+            ("clauses", DeValue::Table(letters)) if table == "rules" => {
+                for (letter, value) in letters {
+                    let at = file.at(letter.span().start);
+                    let clause = format!("{id}.{}", letter.get_ref());
+                    if let DeValue::Table(columns) = value.get_ref() {
+                        clauses.push((clause, at, columns));
+                    } else {
+                        let message = "a value where a clause is wanted; write [rules.<id>.clauses.<letter>], then its bounds";
+                        problems.add(at, format!("clauses.{}", shown(&clause)), message);
+                    }
+                }
+            }
+            ("clauses", _) if table == "rules" => {
+                let message = "write [rules.<id>.clauses.<letter>], then its bounds";
+                problems.add(named_at, format!("{}.clauses", path()), message);
+            }
+            (_, DeValue::Table(_))
+                if Definition::columns(table)
+                    .is_some_and(|(_, c)| c.iter().all(|c| c.name != name)) =>
+            {
+                let message = format!(
+                    "a table within a row; an id with a dot is written in quotes, [{table}.\"{}.{}\"]",
+                    shown(id),
+                    shown(name)
+                );
+                problems.add(named_at, format!("{}.{}", path(), shown(name)), message);
+            }
+            _ => cells.push(NamedCell {
+                column: name.to_owned(),
+                named_at,
+                cell: cell_of(value, file),
+            }),
+        }
+    }
+    if let Some(at) = remove {
+        if !cells.is_empty() || !clauses.is_empty() {
+            let message = "a row that is removed has no other columns";
+            problems.add(at, format!("{}.remove", path()), message);
+        }
+        statements.push(Statement::Remove { table, id: id.to_owned(), origin: at });
+        return;
+    }
+    // A rule that is only named for its clauses is not changed itself.
+    if !cells.is_empty() || clauses.is_empty() {
+        statements.push(Statement::Row { table, id: id.to_owned(), origin, cells });
+    }
+    for (clause, at, columns) in clauses {
+        let before = statements.len();
+        row("clauses", &clause, at, columns, file, statements, problems);
+        if let Some(Statement::Row { cells, .. }) = statements.get_mut(before)
+            && cells.iter().all(|c| c.column != "rule")
+        {
+            let cell = RawCell { raw: Raw::Text(id.to_owned()), origin: at };
+            cells.push(NamedCell { column: "rule".to_owned(), named_at: at, cell });
+        }
+    }
+}
+
+fn cell_of(value: &Spanned<DeValue<'_>>, file: Origin) -> RawCell {
+    RawCell { raw: raw_of(value.get_ref()), origin: file.at(value.span().start) }
+}
+
+fn raw_of(value: &DeValue<'_>) -> Raw {
+    match value {
+        DeValue::String(text) => Raw::Text(text.to_string()),
+        DeValue::Integer(n) => {
+            // Hexadecimal and the like become decimal, unless they are beyond any range.
+            let decimal = i128::from_str_radix(n.as_str(), n.radix());
+            Raw::Number(decimal.map_or_else(|_| n.as_str().to_owned(), |n| n.to_string()))
+        }
+        DeValue::Float(x) => Raw::Number(x.as_str().to_owned()),
+        DeValue::Boolean(flag) => Raw::Flag(*flag),
+        DeValue::Datetime(date) => Raw::Date(date.to_string()),
+        DeValue::Array(items) => Raw::List(items.iter().map(|i| raw_of(i.get_ref())).collect()),
+        DeValue::Table(_) => Raw::Table,
+    }
+}
+
+/// Notes what the parser says: the first error, since others follow from it, and
+/// every key that stands twice.
+fn syntax(text: &str, file: Origin, errors: &[toml::de::Error], problems: &mut Problems) {
+    let mut first = true;
+    for error in errors {
+        let at = error.span().map(|s| s.start);
+        let origin = at.map_or(file, |at| file.at(at));
+        if error.message() == "duplicate key" {
+            let Some(at) = at else { continue };
+            let (key, twin) = twin(text, at);
+            let message = "given twice";
+            match twin {
+                Some(twin) => problems.add_beside(
+                    origin,
+                    shown(key),
+                    "given twice; it stands already at",
+                    file.at(twin),
+                ),
+                None => problems.add(origin, shown(key), message),
+            }
+        } else if first {
+            problems.add(origin, "", said(error.message()));
+        }
+        first = false;
+    }
+}
+
+/// The parser's words in ours.
+fn said(message: &str) -> String {
+    if message.contains("recurs") {
+        return "nested too deeply".to_owned();
+    }
+    let message = message.replace("cannot extend value of type", "cannot add to a value of type");
+    format!("not TOML: {message}")
+}
+
+/// The key at `at`, and where its first occurrence begins: the same header
+/// anywhere above, or the same key in the same section.
+fn twin(text: &str, at: usize) -> (&str, Option<usize>) {
+    let begin = text[..at].rfind('\n').map_or(0, |i| i + 1);
+    let end = text[at..].find('\n').map_or(text.len(), |i| at + i);
+    let name = |line: &str| -> String {
+        let line = line.trim();
+        let name = if line.starts_with('[') {
+            line.split(']').next().unwrap_or(line)
+        } else {
+            line.split('=').next().unwrap_or(line)
+        };
+        name.replace(char::is_whitespace, "")
+    };
+    let line = &text[begin..end];
+    let header = line.trim_start().starts_with('[');
+    let wanted = name(line);
+    let key = line.split(if header { ']' } else { '=' }).next().unwrap_or(line);
+    let key = key.trim().trim_start_matches('[').trim();
+    let mut start = begin;
+    while start > 0 {
+        let above = text[..start - 1].rfind('\n').map_or(0, |i| i + 1);
+        let line = &text[above..start - 1];
+        if name(line) == wanted {
+            let indent = line.len() - line.trim_start().len();
+            return (key, Some(above + indent));
+        }
+        if !header && line.trim_start().starts_with('[') {
+            break;
+        }
+        start = above;
+    }
+    (key, None)
+}
