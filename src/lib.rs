@@ -1,6 +1,8 @@
 //! Frugality: an agent-based simulation of export controls on AI chips.
 
+pub mod analysis;
 pub mod calendar;
+pub mod cli;
 pub mod entities;
 pub mod maths;
 pub mod mechanisms;
