@@ -283,7 +283,7 @@ pub struct Tally {
     pub share_strict: Option<f64>,
     /// Median of z: the bias in tolerance units.
     pub bias: Option<f64>,
-    /// Share of the rows whose observed value the 90 % band of the runs covers.
+    /// Share of the rows whose observed value the 90 % band of the runs covers; none for one run.
     pub covered: Option<f64>,
     /// Rows with a value and a naive forecast.
     pub compared: usize,
@@ -313,7 +313,8 @@ pub fn tally<'a>(scores: impl IntoIterator<Item = &'a Score>) -> Tally {
         share: weighted(&with, inside),
         share_strict: weighted(&scores, inside),
         bias: median(with.iter().map(|s| s.z())),
-        covered: weighted(&with, |s| f64::from(s.covered())),
+        covered: weighted(&with, |s| f64::from(s.covered()))
+            .filter(|_| with.iter().all(|s| s.values.len() > 1)),
         compared: compared.len(),
         share_compared: weighted(&compared, inside),
         share_naive: weighted(&compared, |s| f64::from(errors(s) <= 1.0)),
@@ -444,7 +445,7 @@ fn rows(page: &mut String, scores: &[&Score]) {
             let _ = writeln!(
                 page,
                 "\n  {} {} {} {} {} {} {}",
-                padded(family, 50),
+                padded(family, 60),
                 padded("when", 17),
                 right("observed", 9),
                 padded("(low to high)", 23),
@@ -453,7 +454,7 @@ fn rows(page: &mut String, scores: &[&Score]) {
                 right("naive z", 8),
             );
         }
-        let mark = if score.inputs.is_empty() { "" } else { " *" };
+        let mark = if score.inputs.is_empty() { ' ' } else { '*' };
         let (model, z) = match &score.verdict {
             Verdict::Missing(..) => ("missing".to_owned(), String::new()),
             _ => (digits(score.model()), format!("{:+.2}", score.z())),
@@ -466,8 +467,8 @@ fn rows(page: &mut String, scores: &[&Score]) {
         };
         let _ = writeln!(
             page,
-            "  {} {} {} {} {} {} {}  {verdict}",
-            padded(&format!("{} [{}]{mark}", row.quantity, row.unit), 50),
+            "{mark} {} {} {} {} {} {} {}  {verdict}",
+            padded(&format!("{} [{}]", row.quantity, row.unit), 60),
             padded(&period(row), 17),
             right(&digits(row.value), 9),
             padded(&format!("({} to {})", digits(row.low), digits(row.high)), 23),

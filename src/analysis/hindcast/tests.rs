@@ -192,6 +192,8 @@ fn families_and_quantities_weigh_the_same() {
     let only_f2 = tally(scores.iter().filter(|s| s.row.family == "f2"));
     assert_eq!((only_f2.share, only_f2.share_strict), (Some(0.0), Some(0.0)));
     assert_eq!(tally(&[]), Tally::default());
+    // One run has no band.
+    assert_eq!(all.covered, None);
 }
 
 #[test]
@@ -226,7 +228,7 @@ fn the_page_and_the_table_say_the_same() {
         "sum [unit]",
         "inside",
         "missing",
-        "later [unit] *",
+        "* later [unit]",
         "OUTSIDE",
         "series: no metric c",
         "free of inputs",
