@@ -1,5 +1,6 @@
 //! Frugality: an agent-based simulation of export controls on AI chips.
 
+pub mod analysis;
 pub mod calendar;
 pub mod cli;
 pub mod entities;
