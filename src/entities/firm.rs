@@ -254,3 +254,39 @@ pub struct Lab {
     /// Draws of research noise.
     pub luck: Stream,
 }
+
+#[cfg(test)]
+impl FirmRow {
+    /// A developer without means, for tests to change.
+    pub(crate) fn example(id: &str, group: Group) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            home: "usa".to_owned(),
+            group,
+            ownership: Ownership::Private,
+            developer: true,
+            open_weights: false,
+            revenue_usd_bn: 0.0,
+            revenue_growth: 0.0,
+            revenue_growth_late: 0.0,
+            cash_flow_margin: 0.0,
+            base_capex_usd_bn: 0.0,
+            base_capex_growth: 0.0,
+            ai_capex_usd_bn: 0.0,
+            plan_share: 0.0,
+            cash_usd_bn: 0.0,
+            debt_usd_bn: 0.0,
+            funding_usd_bn: 0.0,
+            funding_growth: 0.0,
+            research_staff: 100.0,
+            staff_growth: 0.0,
+            ln_a_train: 0.0,
+            ln_a_serve: 0.0,
+            deployed_log10_flop: None,
+            core_share: 0.0,
+            users_m: 0.0,
+            source: "test".to_owned(),
+        }
+    }
+}

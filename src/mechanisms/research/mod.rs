@@ -19,9 +19,10 @@
 //! **Progress**, Δt one month in years:
 //! - `Δln A_x = θ_x (s_x R)^λ A_x^(−β) Δt + spillover + noise`, x train or serve;
 //! - `ΔB = θ_B (s_B R)^λ Δt − d_B B Δt + paradigms`;
-//! - `θ_x = g_x / mean over the observed months of (s_x⁰ R)^λ e^(−β g_x t)` along the *observed*
-//!   frontier (table `frontier`), s⁰ the direction at κ̄ = 1: growth rates are the parameters, since
-//!   θ, λ and β are not identified apart. θ_B likewise with β = 0.
+//! - `θ_x = (e^(β g_x T) − 1)/(β T) / mean over the observed months of (s_x⁰ R)^λ` along the *observed*
+//!   frontier (table `frontier`, T its length in years), s⁰ the direction at κ̄ = 1: a lab with these
+//!   inputs grows by g_x a year. Growth rates are the parameters, since θ, λ and β are not identified
+//!   apart. θ_B likewise with β = 0.
 //!
 //! **Spillover**: `δ · max over j ≠ i of o_j (ln A_j(t − lag_j) − ln A_i)⁺ · R_i/(R_i + R_half) Δt`.
 //! Open developers publish soon and whole (o = 1), closed ones leak late and less. Histories before
@@ -194,8 +195,7 @@ pub(crate) fn start(
 ) -> ResearchMemory {
     let observed = law::observed(frontier);
     let deployed = firms.iter().filter_map(|row| row.deployed_log10_flop).fold(0.0, f64::max);
-    let reference =
-        observed.first().map_or(Inputs::of(1.0, 1.0, deployed), |(_, inputs)| *inputs);
+    let reference = observed.first().map_or(Inputs::of(1.0, 1.0, deployed), |(_, inputs)| *inputs);
     let technology = Technology {
         labour: p.research_labour_weight,
         rho: law::rho_of(p.research_substitution),
@@ -528,8 +528,7 @@ pub(crate) fn advance(
     while let Some(Ok((firm, compute, purse, mut lab))) = labs.fetch_next() {
         let lab = &mut *lab;
         let i = firm.id.index();
-        let inputs =
-            Inputs::of(lab.staff, compute.experiments_h100e, frontier.log10_largest_run);
+        let inputs = Inputs::of(lab.staff, compute.experiments_h100e, frontier.log10_largest_run);
         let (ln_input, elasticity) = law::research_input(&memory.technology, &inputs);
         lab.input = if ln_input == f64::NEG_INFINITY { 0.0 } else { maths::exp(ln_input) };
         lab.experiment_elasticity = elasticity;
@@ -549,10 +548,10 @@ pub(crate) fn advance(
         ];
         let mut spilt = [0.0; AXES];
         if switches.spillover && lab.input > 0.0 {
-            let rate =
-                p.spillover_speed * absorption(lab.input, p.absorption_half_input) * month;
+            let rate = p.spillover_speed * absorption(lab.input, p.absorption_half_input) * month;
             for (axis, ln_a) in [lab.ln_a_train, lab.ln_a_serve].into_iter().enumerate() {
-                spilt[axis] = rate * memory.public_gap(elapsed, i, axis, ln_a, lag_open, lag_closed);
+                spilt[axis] =
+                    rate * memory.public_gap(elapsed, i, axis, ln_a, lag_open, lag_closed);
             }
         }
         let mut noise = [0.0; AXES];
@@ -576,9 +575,7 @@ pub(crate) fn advance(
             *total += gain;
         }
         lab.ln_a_serve += gains[1] + spilt[1] + learnt + noise[1];
-        for (total, gain) in
-            lab.gain_serve.iter_mut().zip([gains[1], spilt[1], learnt, noise[1]])
-        {
+        for (total, gain) in lab.gain_serve.iter_mut().zip([gains[1], spilt[1], learnt, noise[1]]) {
             *total += gain;
         }
         let faded = p.quality_fading * lab.quality_bonus * month;
@@ -592,8 +589,7 @@ pub(crate) fn advance(
             }
             _ => 0.0,
         };
-        let change =
-            (p.distillation_rate * gap - p.distillation_fading * lab.distilled) * month;
+        let change = (p.distillation_rate * gap - p.distillation_fading * lab.distilled) * month;
         lab.distilled = (lab.distilled + change).clamp(0.0, p.distillation_ceiling.max(0.0));
     }
     for (firm, _, _, lab) in firms.iter_many(&roster.firms).flatten() {

@@ -154,7 +154,12 @@ pub(crate) fn start(
             };
             publish(p, &mut book, &run);
         }
-        calendars.push(Calendar { ready: start + pause as i32, pool: 0.0, flow: 0.0, luck: stream });
+        calendars.push(Calendar {
+            ready: start + pause as i32,
+            pool: 0.0,
+            flow: 0.0,
+            luck: stream,
+        });
     }
     (TrainingMemory { calendars, released: 0, started: 0 }, book)
 }
@@ -168,11 +173,8 @@ pub(crate) fn frontier(
     book: &ModelBook,
     start: Month,
 ) -> Frontier {
-    let first = rows
-        .iter()
-        .find(|row| row.capability.is_some())
-        .map_or(start, |row| row.month)
-        .min(start);
+    let first =
+        rows.iter().find(|row| row.capability.is_some()).map_or(start, |row| row.month).min(start);
     let shape: Vec<f64> =
         (0..start - first).map(|i| capability_at(rows, first + i).unwrap_or(0.0)).collect();
     let mut groups = [0.0_f64; 2];
@@ -251,8 +253,7 @@ fn run_of_quality(p: &TrainingParameters, on: bool, quality: f64, ln_a: f64, bon
     let whole = quality - bonus - dex(ln_a);
     let stake = dex(at_stake(p, on, ln_a));
     let quarter = stake / 2.0 / 2.0;
-    let middle =
-        (whole + stake / 2.0 + quarter * p.scale_reference_log10_flop) / (1.0 + quarter);
+    let middle = (whole + stake / 2.0 + quarter * p.scale_reference_log10_flop) / (1.0 + quarter);
     let decades = middle - p.scale_reference_log10_flop;
     if decades >= 2.0 {
         whole
@@ -398,16 +399,10 @@ pub(crate) fn assess_capability(
             continue;
         }
         lab.possible_log10_flop = maths::log10(calendar.pool);
-        lab.ln_a_effective = effective_ln_a(
-            &p,
-            switches.scale_dependence,
-            lab.ln_a_train,
-            lab.possible_log10_flop,
-        );
-        lab.possible_capability = lab.possible_log10_flop
-            + dex(lab.ln_a_effective)
-            + lab.quality_bonus
-            + lab.distilled;
+        lab.ln_a_effective =
+            effective_ln_a(&p, switches.scale_dependence, lab.ln_a_train, lab.possible_log10_flop);
+        lab.possible_capability =
+            lab.possible_log10_flop + dex(lab.ln_a_effective) + lab.quality_bonus + lab.distilled;
         let q = lab.possible_capability;
         let group = index_of(firm.row.group).map(|group| group + 1);
         let weights = 3 + usize::from(firm.row.open_weights);
@@ -572,8 +567,7 @@ pub(crate) fn start_runs(
             continue;
         }
         let log10_flop = maths::log10(flop);
-        if log10_flop < p.smallest_run_log10_flop
-            || book.runs.iter().any(|run| run.firm == firm.id)
+        if log10_flop < p.smallest_run_log10_flop || book.runs.iter().any(|run| run.firm == firm.id)
         {
             continue;
         }
