@@ -4,6 +4,7 @@
 use bevy_ecs::prelude::Resource;
 
 use super::{CountryId, FirmId};
+use crate::calendar::Month;
 use crate::random::Stream;
 
 /// Last month's state of the chip market, `[sku]`. Written by `allocation`.
@@ -88,20 +89,52 @@ pub struct GreyMarkets {
 }
 
 /// Capability frontiers. Written by `training`.
+///
+/// Histories hold, by month since `first`, the best capability reached so far (they never fall).
+/// The `before` months that precede the run have the shape of the `frontier` table, moved up or
+/// down so that each history meets the run's first month; minus infinity while nobody is there.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct Frontier {
-    /// Best possible capability of the unconstrained group, by month since the history's first.
+    /// First month of the histories.
+    pub first: Month,
+    /// Months of the histories that precede the run.
+    pub before: usize,
+    /// Capability in the table at the start of the run, dex: what the histories are moved by.
+    pub anchor: f64,
+    /// Best possible capability of any firm, dex.
+    pub best: Vec<f64>,
+    /// Best possible capability of the unconstrained group, dex.
     pub unconstrained: Vec<f64>,
-    /// Best possible capability of the constrained group, by month since the start.
+    /// Best possible capability of the constrained group, dex.
     pub constrained: Vec<f64>,
+    /// Best possible capability of developers that keep their weights, dex.
+    pub closed: Vec<f64>,
+    /// Best possible capability of developers that publish their weights, dex.
+    pub open: Vec<f64>,
     /// Months by which the constrained frontier trails (negative: leads).
     pub lag_months: f64,
-    /// log10 of the largest training run so far, any firm.
+    /// Months by which developers with open weights trail those without (negative: lead).
+    pub open_lag_months: f64,
+    /// log10 of the largest finished training run so far, any firm.
     pub log10_largest_run: f64,
     /// The same by group: constrained, unconstrained.
     pub log10_largest_run_group: [f64; 2],
-    /// Best open-weights quality.
+    /// Best open-weights quality among released models, dex.
     pub best_open: f64,
+}
+
+impl Frontier {
+    /// Months of the run whose capability is known.
+    #[must_use]
+    pub fn months_simulated(&self) -> usize {
+        self.best.len() - self.before.min(self.best.len())
+    }
+
+    /// The best capability of any firm at the end of `month`; none before the histories or after them.
+    #[must_use]
+    pub fn best_at(&self, month: Month) -> Option<f64> {
+        usize::try_from(month - self.first).ok().and_then(|i| self.best.get(i)).copied()
+    }
 }
 
 /// Token offers of this month, `[option]`; an option is a firm's tier, then one

@@ -2,6 +2,7 @@
 
 use bevy_ecs::prelude::Component;
 
+use super::chronicle::EventId;
 use super::{CountryId, FirmId};
 use crate::random::Stream;
 use crate::schema::{choice, flag, id_of, number, optional, share, text};
@@ -159,7 +160,8 @@ pub struct Purse {
     pub kappa: f64,
     /// κ as research feels it, with a lag.
     pub kappa_lagged: f64,
-    /// Money moved from unspent chip budget to research staff this month.
+    /// Money moved from unspent chip budget to research staff this month: `research` takes it out
+    /// of `unspent`, `finance` pays it as wages.
     pub reallocated: Money,
     /// H100e wanted by the plan and not obtained, over H100e wanted, trailing.
     pub shortfall: f64,
@@ -207,11 +209,15 @@ pub struct Compute {
     pub utilisation: f64,
 }
 
-/// Research state. Written by `research`.
+/// Research state. Written by `research`, the last three fields but one by `training`.
 #[derive(Component, Clone, Debug)]
 pub struct Lab {
-    /// Researchers and engineers.
+    /// Researchers and engineers: planned and reallocated.
     pub staff: f64,
+    /// The part that the firm plans without reallocation.
+    pub planned_staff: f64,
+    /// The part that unspent chip money pays, through [`Purse::reallocated`].
+    pub reallocated_staff: f64,
     /// ln of training efficiency A_train.
     pub ln_a_train: f64,
     /// ln of serving efficiency A_serve.
@@ -220,18 +226,67 @@ pub struct Lab {
     pub quality_bonus: f64,
     /// Capability copied by distillation D, in dex, recorded apart.
     pub distilled: f64,
-    /// Research input R of this month, frontier lab of January 2022 = 1.
+    /// Research input R of this month, frontier lab at the start of its record = 1.
     pub input: f64,
+    /// Elasticity of R with respect to experiment compute, ∂lnR/∂lnK.
+    pub experiment_elasticity: f64,
     /// Shares of research effort: training efficiency, serving efficiency, quality.
     pub direction: [f64; 3],
-    /// What each source gave to ln A_train this month: own research, spillover, paradigms, noise.
-    pub gain_train: [f64; 4],
-    /// What each source gave to ln A_serve this month: own research, spillover, learning by serving, noise.
+    /// What each source gave to ln A_train since the start: own research, spillover, noise.
+    pub gain_train: [f64; 3],
+    /// What each source gave to ln A_serve since the start: own research, spillover, learning by
+    /// serving, noise.
     pub gain_serve: [f64; 4],
-    /// Capability that the firm could train now, q̂, in dex of effective FLOP. Written by `training`.
+    /// What each source gave to B since the start, dex: own research, paradigms, fading (negative).
+    pub gain_quality: [f64; 3],
+    /// Weight in the mean of the firm's group: training compute in the first month, H100e.
+    pub weight: f64,
+    /// The last event that moved this firm's research: a paradigm, a change of staff.
+    pub event: Option<EventId>,
+    /// Capability that the firm could train now, q̂, in dex of effective FLOP; 0 without compute.
+    /// Written by `training`.
     pub possible_capability: f64,
-    /// log10 of the training compute that the firm could spend on a run now. Written by `training`.
+    /// log10 of the training compute that the firm could spend on a run now; 0 without compute.
+    /// Written by `training`.
     pub possible_log10_flop: f64,
+    /// ln of training efficiency at the scale of that run, A_eff. Written by `training`.
+    pub ln_a_effective: f64,
     /// Draws of research noise.
     pub luck: Stream,
+}
+
+#[cfg(test)]
+impl FirmRow {
+    /// A developer without means, for tests to change.
+    pub(crate) fn example(id: &str, group: Group) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            home: "usa".to_owned(),
+            group,
+            ownership: Ownership::Private,
+            developer: true,
+            open_weights: false,
+            revenue_usd_bn: 0.0,
+            revenue_growth: 0.0,
+            revenue_growth_late: 0.0,
+            cash_flow_margin: 0.0,
+            base_capex_usd_bn: 0.0,
+            base_capex_growth: 0.0,
+            ai_capex_usd_bn: 0.0,
+            plan_share: 0.0,
+            cash_usd_bn: 0.0,
+            debt_usd_bn: 0.0,
+            funding_usd_bn: 0.0,
+            funding_growth: 0.0,
+            research_staff: 100.0,
+            staff_growth: 0.0,
+            ln_a_train: 0.0,
+            ln_a_serve: 0.0,
+            deployed_log10_flop: None,
+            core_share: 0.0,
+            users_m: 0.0,
+            source: "test".to_owned(),
+        }
+    }
 }

@@ -27,6 +27,10 @@ pub struct TrainingRun {
     pub end: Month,
     /// log10 of the training compute, FLOP.
     pub log10_flop: f64,
+    /// ln of training efficiency at that scale when the run started.
+    pub ln_a_effective: f64,
+    /// The start in the event log.
+    pub event: Option<EventId>,
 }
 
 /// A released model.

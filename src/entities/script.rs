@@ -12,6 +12,7 @@ crate::choice! {
         /// Growth of AI spend changes to `quantity` (ln/year).
         DemandGrowth = "demand_growth",
         /// A new way of making models: `quantity` dex of quality for the named firms, diffusing to others.
+        /// Rows of the same name are one paradigm: a later row says who had it by then.
         Paradigm = "paradigm",
         /// Awareness of the named firms' models is multiplied by `quantity` in every country.
         Awareness = "awareness",
@@ -23,6 +24,8 @@ crate::choice! {
         GridGrowth = "grid_growth",
         /// Research staff of the named firms is multiplied by `quantity`.
         Staff = "staff",
+        /// A training run of `quantity` log10 FLOP under way at the named firms, released after `months`.
+        TrainingRun = "training_run",
         /// Token price of the named firms is multiplied by `quantity`: a price cut.
         TokenPrice = "token_price",
     }
