@@ -56,8 +56,39 @@ pub struct Fears {
     pub foundry_withheld: Vec<f64>,
     /// Strength with which equipment exports to a country are withheld, `[country]`.
     pub equipment_withheld: Vec<f64>,
+    /// The same for one vendor, its country's and its own listing together, `[vendor]`.
+    pub foundry_withheld_vendor: Vec<f64>,
+    /// Strength with which materials and tools of chip design are withheld from a country, `[country]`.
+    pub materials_withheld: Vec<f64>,
     /// Strength of enforcement against grey trade into a country, `[country]`.
     pub enforcement: Vec<f64>,
+}
+
+impl Fears {
+    /// Nothing feared, nothing withheld, everything let in.
+    #[must_use]
+    pub fn new(skus: usize, countries: usize, vendors: usize) -> Self {
+        Self {
+            hazard: vec![0.0; countries],
+            announced: vec![vec![0.0; countries]; skus],
+            feared: vec![vec![0.0; countries]; skus],
+            import_allowed: vec![1.0; countries],
+            remote_access: vec![1.0; countries],
+            memory_withheld: vec![0.0; countries],
+            foundry_withheld: vec![0.0; countries],
+            equipment_withheld: vec![0.0; countries],
+            foundry_withheld_vendor: vec![0.0; vendors],
+            materials_withheld: vec![0.0; countries],
+            enforcement: vec![0.0; countries],
+        }
+    }
+
+    /// Room for one more SKU, at the end.
+    pub fn add_sku(&mut self) {
+        let countries = self.hazard.len();
+        self.announced.push(vec![0.0; countries]);
+        self.feared.push(vec![0.0; countries]);
+    }
 }
 
 /// The grey market of one destination. Written by `grey_market`.

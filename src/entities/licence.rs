@@ -1,5 +1,7 @@
 //! Licence applications.
 
+use std::collections::BTreeMap;
+
 use bevy_ecs::prelude::Resource;
 
 use super::chronicle::EventId;
@@ -50,6 +52,10 @@ pub struct Application {
     pub granted: Count,
     /// Units shipped under it.
     pub shipped: Count,
+    /// Month in which the order was placed; with `key`, the address of the draws.
+    pub placed: Month,
+    /// Key of the draws, from (issuer, seller, buyer, SKU, site, ordinal).
+    pub key: u64,
     /// Month of filing.
     pub filed: Month,
     /// First month in which it may be decided.
@@ -66,6 +72,17 @@ pub struct Application {
     pub conditions: &'static str,
     /// The event that filed it, and later the one that decided it.
     pub event: Option<EventId>,
+}
+
+/// What caps have been used up. Written by `licensing`.
+#[derive(Resource, Clone, Debug, Default)]
+pub struct Quotas {
+    /// Chips and total performance granted by (rule, calendar year).
+    pub by_rule: BTreeMap<(RuleId, i32), (Count, f64)>,
+    /// Chips granted by (rule, buyer, calendar year).
+    pub by_buyer: BTreeMap<(RuleId, FirmId, i32), Count>,
+    /// Chips granted by (rule, SKU) since the rule's first month.
+    pub by_sku: BTreeMap<(RuleId, SkuId), Count>,
 }
 
 /// Every application of the run, in order of filing; ended ones stay for the record.

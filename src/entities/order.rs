@@ -107,6 +107,8 @@ pub struct OrderBook {
     pub seized: Vec<Count>,
     /// Units shipped under licence since the start.
     pub shipped_under_licence: Count,
+    /// Licensed orders that were closed, with the units that each shipped; `licensing` takes them.
+    pub closed_under_licence: Vec<(u64, Count)>,
 }
 
 impl OrderBook {
@@ -128,6 +130,11 @@ impl OrderBook {
 
     /// Drops orders with nothing open.
     pub fn close_finished(&mut self) {
+        for order in &self.orders {
+            if order.open <= 0 && matches!(order.clearance, Clearance::Licensed { .. }) {
+                self.closed_under_licence.push((order.id, order.shipped));
+            }
+        }
         self.orders.retain(|order| order.open > 0);
     }
 

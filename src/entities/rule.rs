@@ -5,13 +5,23 @@
 //! least", ceilings "below". Where a bound's attribute is unpublished the answer
 //! is [`Verdict::Undetermined`], never "free"; a bound that already fails settles the
 //! clause whatever else is missing. Of the rules in force, the strictest counts
-//! unless a rule names the one that it replaces.
+//! unless a rule names the one that it replaces; a rule milder than the one it
+//! replaces must be *determined* to cover the chip, or it would free what is unknown.
+//!
+//! A sale at home is no export, and a vendor of a covered country answers to its
+//! own state: neither is governed, unless a rule says so (`domestic`). An entity
+//! listing governs exports of every chip to the firms that it names and foundry
+//! work for the vendors that it names.
 
 use bevy_ecs::prelude::Resource;
 
-use super::chip::{Attribute, Sku};
+use super::chip::{Attribute, Catalogue, Sku};
 use super::chronicle::EventId;
-use super::{CountryId, FirmId, RegulatorId, RuleId, SkuId};
+use super::country::CountryRow;
+use super::firm::FirmRow;
+use super::regulator::{RegimeRow, RegulatorRow};
+use super::vendor::VendorRow;
+use super::{CountryId, FirmId, RegimeId, RegulatorId, RuleId, SkuId, VendorId};
 use crate::calendar::Month;
 use crate::schema::{
     choice, flag, id_of, ids_of, month, number, optional, share, text, whole, words,
@@ -84,7 +94,7 @@ crate::table! {
         caused_by: Option<String> = optional(id_of("rules")),
         /// Rules that this one replaces from its first month on.
         replaces: Vec<String> = optional(ids_of("rules")),
-        /// Destination countries; empty together with blocs and tiers: everywhere.
+        /// Destination countries; empty together with blocs, tiers and headquarters: everywhere.
         countries: Vec<String> = optional(ids_of("countries")),
         /// Destination blocs.
         blocs: Vec<String> = optional(words()),
@@ -104,22 +114,25 @@ crate::table! {
         cap_tpp: Option<f64> = optional(number("TPP/year", 0.0, 1e15)),
         /// Annual cap in chips for each buyer.
         cap_units_buyer: Option<f64> = optional(number("chips/year", 0.0, 1e9)),
-        /// Cap relative to the vendor's home sales of the last twelve months.
+        /// Cap for each SKU, as a share of what of it has shipped without a licence.
         cap_home_share: Option<f64> = optional(share()),
         /// Share of revenue due to the issuer's treasury.
         revenue_share: f64 = share(),
         /// Duty on the landed price.
         duty: f64 = share(),
-        /// Strength for kinds without clauses: equipment bite, share of memory or materials withheld,
-        /// share that import guidance lets in.
+        /// Strength: share of equipment, memory, foundry work, materials, tools or remote access withheld;
+        /// share that import guidance lets in while domestic supply is nil; share of grey trade that a
+        /// chip rule itself stops.
         strength: f64 = share(),
         /// Conditions on a licence, in words.
         conditions: Option<String> = optional(text()),
-        /// Decides the whole of what a rule is worth when h = 1: how far the odds move, in logits.
+        /// Log-odds of approval at stance 0 and at the threshold; empty: those of the treatment.
         odds: Option<f64> = optional(number("logit", -20.0, 20.0)),
         /// Extra months that reviews take while the rule is in force (licensing freezes).
         review_months_added: i64 = whole("month", 0, 60),
-        /// Row of the evidence tables, and where it was read.
+        /// Whether sales of a vendor in its own country are governed too (worlds turned round); empty: no.
+        domestic: Option<bool> = optional(flag()),
+        /// Where it was read.
         source: String = text(),
     }
 }
@@ -184,6 +197,47 @@ pub enum Verdict {
 }
 
 impl Clause {
+    /// The clause of a table row.
+    #[must_use]
+    pub fn from_row(row: &ClauseRow) -> Self {
+        let bounds = [
+            (Attribute::Tpp, row.tpp_min, true),
+            (Attribute::Tpp, row.tpp_below, false),
+            (Attribute::PerformanceDensity, row.performance_density_min, true),
+            (Attribute::PerformanceDensity, row.performance_density_below, false),
+            (Attribute::Interconnect, row.interconnect_min_gbps, true),
+            (Attribute::Interconnect, row.interconnect_below_gbps, false),
+            (Attribute::MemoryBandwidth, row.memory_bandwidth_min_gbps, true),
+            (Attribute::MemoryBandwidth, row.memory_bandwidth_below_gbps, false),
+        ];
+        Self {
+            id: row.id.clone(),
+            bounds: bounds
+                .into_iter()
+                .filter_map(|(attribute, threshold, at_least)| {
+                    threshold.map(|threshold| Bound { attribute, threshold, at_least })
+                })
+                .collect(),
+            marketed_for_datacentre: row.marketed_for_datacentre,
+        }
+    }
+
+    /// The same clause with every threshold multiplied by `factor`.
+    #[must_use]
+    pub fn scaled(&self, factor: f64) -> Self {
+        let mut clause = self.clone();
+        for bound in &mut clause.bounds {
+            bound.threshold *= factor;
+        }
+        clause
+    }
+
+    /// The minimum on `attribute`, if the clause has one.
+    #[must_use]
+    pub fn minimum(&self, attribute: Attribute) -> Option<f64> {
+        self.bounds.iter().find(|b| b.at_least && b.attribute == attribute).map(|b| b.threshold)
+    }
+
     /// Whether `sku` meets this clause.
     #[must_use]
     pub fn verdict(&self, sku: &Sku) -> Verdict {
@@ -211,16 +265,26 @@ pub struct Rule {
     pub row: RuleRow,
     /// Who issued it.
     pub issuer: RegulatorId,
+    /// The regime it belongs to.
+    pub regime: RegimeId,
+    /// The rule without which this one would not exist.
+    pub caused_by: Option<RuleId>,
     /// Clauses (chip exports, tariffs, guidance); none: every chip.
     pub clauses: Vec<Clause>,
     /// Destination covered, `[country]`.
     pub destinations: Vec<bool>,
+    /// Whether the rule names no destination and no headquarters, and so covers all.
+    pub everywhere: bool,
     /// Headquarters covered, `[country]`.
     pub headquarters: Vec<bool>,
     /// Named firms; empty: all.
     pub firms: Vec<FirmId>,
+    /// Named vendors; empty: all.
+    pub vendors: Vec<VendorId>,
     /// Rules that this one replaces.
     pub replaces: Vec<RuleId>,
+    /// Whether the rule exists in this world: enabled, its regime active, its cause existing.
+    pub exists: bool,
     /// Announced by now.
     pub announced: bool,
     /// In force now.
@@ -230,30 +294,126 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Whether `sku` is controlled by this rule: any clause met; with no clauses, every chip.
+    /// Whether `sku` is controlled by this rule: any clause met; with no clauses, every chip
+    /// (of the named vendors, if any are named; a listing's vendors are designers, not sellers).
     #[must_use]
     pub fn verdict(&self, sku: &Sku) -> Verdict {
+        if self.row.kind != RuleKind::EntityListing
+            && !self.vendors.is_empty()
+            && !self.vendors.contains(&sku.vendor)
+        {
+            return Verdict::Free;
+        }
         if self.clauses.is_empty() {
             return Verdict::Controlled;
         }
-        let mut verdict = Verdict::Free;
-        for clause in &self.clauses {
-            match clause.verdict(sku) {
-                Verdict::Controlled => return Verdict::Controlled,
-                Verdict::Undetermined(a) if verdict == Verdict::Free => {
-                    verdict = Verdict::Undetermined(a);
-                }
-                _ => {}
-            }
-        }
-        verdict
+        any_clause(&self.clauses, sku)
     }
 
     /// Whether this rule covers a firm of `headquarters` that takes delivery in `destination`.
     #[must_use]
     pub fn covers(&self, firm: FirmId, headquarters: CountryId, destination: CountryId) -> bool {
         (self.firms.is_empty() || self.firms.contains(&firm))
-            && (self.destinations[destination.index()] || self.headquarters[headquarters.index()])
+            && self.covers_lane(headquarters, destination)
+    }
+
+    /// The same for a firm that no rule names.
+    #[must_use]
+    pub fn covers_lane(&self, headquarters: CountryId, destination: CountryId) -> bool {
+        self.destinations.get(destination.index()).copied().unwrap_or(false)
+            || self.headquarters.get(headquarters.index()).copied().unwrap_or(false)
+    }
+
+    /// Whether the rule has been announced and has not ended by `now`.
+    #[must_use]
+    pub fn is_live(&self, now: Month) -> bool {
+        self.exists && self.announced && self.row.until.is_none_or(|until| now < until)
+    }
+
+    /// Whether a sale by a vendor of `home` into `destination` is outside this rule: a sale at
+    /// home, or a vendor of a covered country.
+    #[must_use]
+    pub fn exempts(&self, home: CountryId, destination: CountryId) -> bool {
+        self.row.domestic != Some(true)
+            && (home == destination || (!self.everywhere && self.covers_lane(home, home)))
+    }
+}
+
+/// Whether `sku` meets any of `clauses`.
+#[must_use]
+pub fn any_clause(clauses: &[Clause], sku: &Sku) -> Verdict {
+    let mut verdict = Verdict::Free;
+    for clause in clauses {
+        match clause.verdict(sku) {
+            Verdict::Controlled => return Verdict::Controlled,
+            Verdict::Undetermined(a) if verdict == Verdict::Free => {
+                verdict = Verdict::Undetermined(a);
+            }
+            _ => {}
+        }
+    }
+    verdict
+}
+
+/// Which rows of `rules` exist: enabled, in an active regime, and not caused by one that does
+/// not exist (rules that cause each other in a circle do not).
+#[must_use]
+pub fn existing(rules: &[RuleRow], regimes: &[RegimeRow]) -> Vec<bool> {
+    let mut exists = vec![false; rules.len()];
+    loop {
+        let mut changed = false;
+        for (i, rule) in rules.iter().enumerate() {
+            let active = regimes.iter().any(|r| r.id == rule.regime && r.active);
+            let caused = rule.caused_by.as_ref().is_none_or(|cause| {
+                rules.iter().zip(&exists).any(|(other, exists)| *exists && other.id == *cause)
+            });
+            if !exists[i] && rule.enabled && active && caused {
+                exists[i] = true;
+                changed = true;
+            }
+        }
+        if !changed {
+            return exists;
+        }
+    }
+}
+
+/// The tables that rules refer to, each sorted by id.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    /// Countries.
+    pub countries: &'a [CountryRow],
+    /// Firms.
+    pub firms: &'a [FirmRow],
+    /// Vendors.
+    pub vendors: &'a [VendorRow],
+    /// Regulators.
+    pub regulators: &'a [RegulatorRow],
+    /// Regimes.
+    pub regimes: &'a [RegimeRow],
+}
+
+/// The kinds that [`Lanes`] sorts out ahead.
+const LANE_KINDS: [RuleKind; 3] =
+    [RuleKind::ChipExport, RuleKind::ImportGuidance, RuleKind::Tariff];
+
+/// For each of the kinds, headquarters and destination: the rules in force that cover it,
+/// strictest first. Rebuilt when a rule changes; most lanes are empty.
+#[derive(Clone, Debug, Default)]
+struct Lanes {
+    countries: usize,
+    /// Where a lane begins in `rules`.
+    starts: Vec<u32>,
+    rules: Vec<RuleId>,
+}
+
+impl Lanes {
+    fn of(&self, kind: RuleKind, headquarters: CountryId, destination: CountryId) -> Option<&[RuleId]> {
+        let kind = LANE_KINDS.iter().position(|k| *k == kind)?;
+        let lane =
+            (kind * self.countries + headquarters.index()) * self.countries + destination.index();
+        let (from, to) = (*self.starts.get(lane)?, *self.starts.get(lane + 1)?);
+        self.rules.get(from as usize..to as usize)
     }
 }
 
@@ -266,11 +426,145 @@ pub struct Rulebook {
     pub verdicts: Vec<Vec<Verdict>>,
     /// Whether each regime has begun: some rule of it has been announced, `[regime]`.
     pub regime_begun: Vec<bool>,
+    /// Whether each regime exists in this world, `[regime]`.
+    pub regime_active: Vec<bool>,
+    /// Country of each SKU's vendor, `[sku]`; sales at home are no exports.
+    pub sku_home: Vec<CountryId>,
+    /// Chance that an application under a rule is approved now, `[rule][sku]`; 1 where no
+    /// officer decides. Written by `licensing`; buyers read it as 1 − risk of denial.
+    pub approval: Vec<Vec<f64>>,
+    /// Units that annual caps still leave, `[rule]`; `i64::MAX` where there is none. Written by `licensing`.
+    pub cap_left: Vec<i64>,
+    /// Rises by one whenever a rule is announced, comes into force, ends or is added, or a SKU is added.
+    pub revision: u64,
+    lanes: Lanes,
 }
 
 impl Rulebook {
+    /// The rules of a world. Ids that a table does not hold are left out: the loader refuses them.
+    #[must_use]
+    pub fn compile(
+        rules: &[RuleRow],
+        clauses: &[ClauseRow],
+        names: &Names,
+        catalogue: &Catalogue,
+    ) -> Self {
+        let exists = existing(rules, names.regimes);
+        let place = |id: &str| rules.iter().position(|r| r.id == id).map(RuleId::at);
+        let firm = |id: &String| names.firms.iter().position(|f| f.id == *id).map(FirmId::at);
+        let vendor = |id: &String| names.vendors.iter().position(|v| v.id == *id).map(VendorId::at);
+        let mut book = Self {
+            regime_begun: vec![false; names.regimes.len()],
+            regime_active: names.regimes.iter().map(|r| r.active).collect(),
+            ..Self::default()
+        };
+        for sku in &catalogue.skus {
+            let home = names.vendors.get(sku.vendor.index()).map(|v| v.home.as_str());
+            let at = names.countries.iter().position(|c| Some(c.id.as_str()) == home);
+            book.sku_home.push(CountryId::at(at.unwrap_or(usize::from(u16::MAX))));
+        }
+        for (row, exists) in rules.iter().zip(exists) {
+            let named = |c: &CountryRow| {
+                row.countries.contains(&c.id)
+                    || row.blocs.iter().any(|b| b == c.bloc.word())
+                    || row.tiers.iter().any(|t| t.parse() == Ok(c.tier))
+            };
+            let everywhere = row.countries.is_empty()
+                && row.blocs.is_empty()
+                && row.tiers.is_empty()
+                && row.headquarters.is_empty();
+            let rule = Rule {
+                id: RuleId::at(book.rules.len()),
+                issuer: RegulatorId::at(
+                    names.regulators.iter().position(|r| r.id == row.issuer).unwrap_or_default(),
+                ),
+                regime: RegimeId::at(
+                    names.regimes.iter().position(|r| r.id == row.regime).unwrap_or_default(),
+                ),
+                caused_by: row.caused_by.as_deref().and_then(place),
+                clauses: clauses
+                    .iter()
+                    .filter(|c| c.rule == row.id)
+                    .map(Clause::from_row)
+                    .collect(),
+                destinations: names.countries.iter().map(|c| everywhere || named(c)).collect(),
+                everywhere,
+                headquarters: names
+                    .countries
+                    .iter()
+                    .map(|c| row.headquarters.contains(&c.id))
+                    .collect(),
+                firms: row.firms.iter().filter_map(firm).collect(),
+                vendors: row.vendors.iter().filter_map(vendor).collect(),
+                replaces: row.replaces.iter().filter_map(|id| place(id)).collect(),
+                exists,
+                announced: false,
+                in_force: false,
+                event: None,
+                row: row.clone(),
+            };
+            book.add_rule(rule, catalogue);
+        }
+        book
+    }
+
+    /// Adds a rule at the end; its id must be the number of rules so far.
+    pub fn add_rule(&mut self, rule: Rule, catalogue: &Catalogue) {
+        self.verdicts.push(catalogue.skus.iter().map(|sku| rule.verdict(sku)).collect());
+        self.approval.push(vec![1.0; catalogue.skus.len()]);
+        self.cap_left.push(i64::MAX);
+        self.rules.push(rule);
+        self.revision += 1;
+    }
+
+    /// Room for one more SKU, at the end, sold by a vendor of `home`.
+    pub fn add_sku(&mut self, sku: &Sku, home: CountryId) {
+        for (rule, verdicts) in self.rules.iter().zip(&mut self.verdicts) {
+            verdicts.push(rule.verdict(sku));
+        }
+        for approval in &mut self.approval {
+            approval.push(1.0);
+        }
+        self.sku_home.push(home);
+        self.revision += 1;
+    }
+
+    /// The rule of this id in the table or in the run.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.row.id == id)
+    }
+
+    /// Sorts the rules in force by whom they cover; to be called after any of them changed.
+    pub fn sort_lanes(&mut self, countries: usize) {
+        let mut lanes = Lanes { countries, ..Lanes::default() };
+        lanes.starts.push(0);
+        for kind in LANE_KINDS {
+            let mut in_force: Vec<&Rule> = self
+                .rules
+                .iter()
+                .filter(|r| r.in_force && r.row.treatment != Treatment::Allow && answers(r, kind))
+                .collect();
+            in_force.sort_by(|a, b| b.row.treatment.cmp(&a.row.treatment).then(a.id.cmp(&b.id)));
+            for headquarters in 0..countries {
+                for destination in 0..countries {
+                    for rule in &in_force {
+                        if rule
+                            .covers_lane(CountryId::at(headquarters), CountryId::at(destination))
+                        {
+                            lanes.rules.push(rule.id);
+                        }
+                    }
+                    lanes.starts.push(lanes.rules.len() as u32);
+                }
+            }
+        }
+        self.lanes = lanes;
+    }
+
     /// The strictest rule in force of `kind` on `sku` for a delivery, if any. An
-    /// undetermined chip counts as controlled.
+    /// undetermined chip counts as controlled. Rules that allow everything never show: they
+    /// only take away what they replace.
     #[must_use]
     pub fn strictest(
         &self,
@@ -280,14 +574,22 @@ impl Rulebook {
         headquarters: CountryId,
         destination: CountryId,
     ) -> Option<&Rule> {
-        let mut found: Option<&Rule> = None;
-        for rule in &self.rules {
-            if rule.in_force
-                && rule.row.kind == kind
+        let governs = |rule: &Rule| {
+            rule.in_force
+                && rule.row.treatment != Treatment::Allow
                 && self.verdicts[rule.id.index()][sku.index()] != Verdict::Free
                 && rule.covers(firm, headquarters, destination)
-                && !self.replaced(rule.id, sku, firm, headquarters, destination)
+                && self.sku_home.get(sku.index()).is_none_or(|h| !rule.exempts(*h, destination))
+                && !self.replaced(rule, sku, firm, headquarters, destination)
+        };
+        if let Some(lane) = self.lanes.of(kind, headquarters, destination) {
+            return lane.iter().map(|id| &self.rules[id.index()]).find(|rule| governs(rule));
+        }
+        let mut found: Option<&Rule> = None;
+        for rule in &self.rules {
+            if answers(rule, kind)
                 && found.is_none_or(|f| rule.row.treatment > f.row.treatment)
+                && governs(rule)
             {
                 found = Some(rule);
             }
@@ -298,7 +600,7 @@ impl Rulebook {
     /// Whether another rule in force replaces `rule` for this delivery.
     fn replaced(
         &self,
-        rule: RuleId,
+        rule: &Rule,
         sku: SkuId,
         firm: FirmId,
         headquarters: CountryId,
@@ -306,9 +608,21 @@ impl Rulebook {
     ) -> bool {
         self.rules.iter().any(|other| {
             other.in_force
-                && other.replaces.contains(&rule)
-                && self.verdicts[other.id.index()][sku.index()] != Verdict::Free
+                && other.replaces.contains(&rule.id)
+                && match self.verdicts[other.id.index()][sku.index()] {
+                    Verdict::Free => false,
+                    Verdict::Controlled => true,
+                    Verdict::Undetermined(_) => other.row.treatment >= rule.row.treatment,
+                }
                 && other.covers(firm, headquarters, destination)
         })
     }
+}
+
+/// Whether `rule` answers a question about `kind`: a listing that names firms answers for chip exports.
+fn answers(rule: &Rule, kind: RuleKind) -> bool {
+    rule.row.kind == kind
+        || (kind == RuleKind::ChipExport
+            && rule.row.kind == RuleKind::EntityListing
+            && !rule.firms.is_empty())
 }
