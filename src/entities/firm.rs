@@ -163,10 +163,6 @@ pub struct Purse {
     pub reallocated: Money,
     /// H100e wanted by the plan and not obtained, over H100e wanted, trailing.
     pub shortfall: f64,
-    /// New accelerator money of this month: plan, less what was spent ahead of it.
-    pub budget: Money,
-    /// Money spent ahead of the plan for fear of a rule, paid back out of later budgets.
-    pub advanced: Money,
 }
 
 impl Default for Purse {
@@ -179,8 +175,6 @@ impl Default for Purse {
             kappa_lagged: 1.0,
             reallocated: Money::ZERO,
             shortfall: 0.0,
-            budget: Money::ZERO,
-            advanced: Money::ZERO,
         }
     }
 }
