@@ -119,6 +119,90 @@ pub struct GreyMarkets {
     pub markets: Vec<GreyMarket>,
 }
 
+/// Rented compute: what it is worth, what tenants abroad bid and get. Bids are written by
+/// `procurement`, everything else by `data_centres`.
+#[derive(Resource, Clone, Debug, Default)]
+pub struct RentalMarket {
+    /// What an H100e earns in a month at replacement cost, USD: the cheapest chip on open sale at
+    /// this month's price, hosting included, spread over its life, and its energy. NaN: unknown.
+    pub value_usd_month: f64,
+    /// What hosts ask of tenants abroad for an H100e and month, USD. NaN: nothing on offer.
+    pub price_usd_month: f64,
+    /// Money that tenants offer a month for capacity abroad, USD, `[firm]`.
+    pub bid_usd_month: Vec<f64>,
+    /// Capacity on offer to tenants abroad, H100e of serving performance.
+    pub offered_h100e: f64,
+    /// Capacity that tenants rent abroad, H100e of serving performance, `[firm]`.
+    pub let_h100e: Vec<f64>,
+}
+
+impl RentalMarket {
+    /// A market of `firms` without bids or offers.
+    #[must_use]
+    pub fn new(firms: usize) -> Self {
+        Self {
+            value_usd_month: f64::NAN,
+            price_usd_month: f64::NAN,
+            bid_usd_month: vec![0.0; firms],
+            offered_h100e: 0.0,
+            let_h100e: vec![0.0; firms],
+        }
+    }
+}
+
+/// What buying means for power, `[site]`. Written by `procurement`; `data_centres` builds for it.
+#[derive(Resource, Clone, Debug, Default)]
+pub struct PowerPlans {
+    /// Power that this month's purchases would draw if power did not bind, MW a month, smoothed.
+    pub planned_mw_month: Vec<f64>,
+    /// Power of everything installed, waiting, on its way and ordered, MW.
+    pub committed_mw: Vec<f64>,
+}
+
+impl PowerPlans {
+    /// Plans of `sites` that plan nothing.
+    #[must_use]
+    pub fn new(sites: usize) -> Self {
+        Self { planned_mw_month: vec![0.0; sites], committed_mw: vec![0.0; sites] }
+    }
+}
+
+/// Where compute stands, whoever uses it. Written by `data_centres`.
+#[derive(Resource, Clone, Debug, Default)]
+pub struct ComputeMap {
+    /// Installed compute, training performance, H100e, `[country]`.
+    pub train_h100e: Vec<f64>,
+    /// Installed compute, serving performance, H100e, `[country]`.
+    pub serve_h100e: Vec<f64>,
+    /// Installed compute of each firm, serving performance, H100e, `[firm × countries + country]`.
+    pub serve_of_firm: Vec<f64>,
+    /// Power that sites have connected, MW, `[country]`.
+    pub power_mw: Vec<f64>,
+    /// Power drawn when everything runs, MW, `[country]`.
+    pub drawn_mw: Vec<f64>,
+}
+
+impl ComputeMap {
+    /// An empty map.
+    #[must_use]
+    pub fn new(firms: usize, countries: usize) -> Self {
+        Self {
+            train_h100e: vec![0.0; countries],
+            serve_h100e: vec![0.0; countries],
+            serve_of_firm: vec![0.0; firms * countries],
+            power_mw: vec![0.0; countries],
+            drawn_mw: vec![0.0; countries],
+        }
+    }
+
+    /// Serving compute that `firm` has installed in `country`, H100e.
+    #[must_use]
+    pub fn serving_of(&self, firm: FirmId, country: CountryId) -> f64 {
+        let countries = self.serve_h100e.len();
+        self.serve_of_firm.get(firm.index() * countries + country.index()).copied().unwrap_or(0.0)
+    }
+}
+
 /// Capability frontiers. Written by `training`.
 ///
 /// Histories hold, by month since `first`, the best capability reached so far (they never fall).

@@ -71,11 +71,11 @@ pub struct Country {
 /// Power for AI. Written by `data_centres`.
 #[derive(Component, Clone, Debug)]
 pub struct Grid {
-    /// Power that sites of this country may use for AI now.
+    /// Power that the grid grants to AI: connected, or reserved for halls under construction.
     pub connected_mw: f64,
-    /// Power that can still be connected this month.
+    /// The part of it that no site has been granted yet.
     pub headroom_mw: f64,
-    /// Power asked for and not granted this month.
+    /// Power asked for and not granted, last time sites asked.
     pub refused_mw: f64,
 }
 

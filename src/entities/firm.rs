@@ -154,7 +154,7 @@ pub struct Finance {
 pub struct Purse {
     /// Accelerator money of earlier months that found nothing to buy.
     pub unspent: Money,
-    /// Money set aside for open orders: the sum over open orders of open units × price.
+    /// Money set aside for open orders: the sum over open orders of open units × what is set aside for one.
     pub escrow: Money,
     /// Shadow price of compute κ ≥ 1, from last month's prices and waits.
     pub kappa: f64,
@@ -165,6 +165,20 @@ pub struct Purse {
     pub reallocated: Money,
     /// H100e wanted by the plan and not obtained, over H100e wanted, trailing.
     pub shortfall: f64,
+}
+
+impl Default for Purse {
+    /// An empty purse: nothing ordered, compute at its reference price (κ = 1).
+    fn default() -> Self {
+        Self {
+            unspent: Money::ZERO,
+            escrow: Money::ZERO,
+            kappa: 1.0,
+            kappa_lagged: 1.0,
+            reallocated: Money::ZERO,
+            shortfall: 0.0,
+        }
+    }
 }
 
 /// Compute that a firm can use, H100e. Written by `data_centres`, the split by
@@ -193,10 +207,12 @@ pub struct Compute {
     pub training_h100e: f64,
     /// Compute for serving, serving performance.
     pub serving_h100e: f64,
-    /// Peak 16-bit compute of the training part, FLOP/s.
+    /// Peak 16-bit compute of the training part, FLOP/s, software maturity included.
     pub training_flop_s: f64,
     /// Mean interconnect of the training part, GB/s; weak links pay a penalty.
     pub training_interconnect_gbps: f64,
+    /// Capacity rented abroad on the open market, serving performance, part of `rented_serve_h100e`.
+    pub rented_abroad_h100e: f64,
     /// Power drawn by the firm's accelerators, PUE included.
     pub power_mw: f64,
     /// Annual cost of energy.

@@ -4,6 +4,7 @@ use bevy_ecs::prelude::{Component, Resource};
 
 use super::{CountryId, FirmId, SiteId, SkuId};
 use crate::calendar::Month;
+use crate::maths;
 use crate::schema::{id_of, number, share, text};
 use crate::units::{Count, Money};
 
@@ -62,6 +63,35 @@ pub struct Halls {
     pub cohorts: Vec<Cohort>,
     /// Delivered chips that wait for power, in order of arrival.
     pub warehouse: Vec<Cohort>,
+}
+
+/// Power that one chip draws from the grid at full load, MW: `TDP × overhead × PUE`, overhead the
+/// rest of the server for each watt of the chip.
+///
+/// ```
+/// // An H100 of 700 W, 1.45 W of server a watt, PUE 1.4: 1.421 kW.
+/// let mw = frugality::entities::site::chip_mw(700.0, 1.45, 1.4);
+/// assert!((mw - 0.001421).abs() < 1e-12);
+/// ```
+#[must_use]
+pub fn chip_mw(tdp_w: f64, overhead: f64, pue: f64) -> f64 {
+    const WATTS_A_MEGAWATT: f64 = 1e6;
+    tdp_w * overhead * pue / WATTS_A_MEGAWATT
+}
+
+/// Cost of the energy of a constant draw, USD a year: `MW × utilisation × 8760 h × price`.
+#[must_use]
+pub fn energy_usd_year(mw: f64, utilisation: f64, price_usd_kwh: f64) -> f64 {
+    const KILOWATTS_A_MEGAWATT: f64 = 1e3;
+    const HOURS_A_YEAR: f64 = 8760.0;
+    mw * KILOWATTS_A_MEGAWATT * utilisation * HOURS_A_YEAR * price_usd_kwh
+}
+
+/// Years of a constant flow that one payment now is worth over `years` at `rate` a year:
+/// `(1 − e^(−rate·years)) / rate`.
+#[must_use]
+pub fn annuity_years(rate: f64, years: f64) -> f64 {
+    if rate == 0.0 { years } else { (1.0 - maths::exp(-rate * years)) / rate }
 }
 
 /// Chips taken out of service since the start, `[sku]`. Written by `data_centres`.

@@ -48,6 +48,26 @@ pub struct Vendor {
     pub row: VendorRow,
 }
 
+impl VendorRow {
+    /// Software maturity after `units` sold: the share of paper performance that users get,
+    /// `start + (end − start) · u / (u + half)`.
+    ///
+    /// ```
+    /// # use frugality::entities::vendor::VendorRow;
+    /// # let row = VendorRow { id: "v".into(), name: "V".into(), home: "usa".into(), captive: None,
+    /// #     attach: 1.0, software_start: 0.4, software_end: 0.8, software_half_units: 1e6,
+    /// #     shipping_months: 1, other_revenue_usd_bn: 0.0, other_revenue_china_share: 0.0,
+    /// #     cash_usd_bn: 0.0, source: "none".into() };
+    /// // A million units sold, half of the gap of 0.4 is closed: 0.4 + 0.4 / 2.
+    /// assert!((row.software(1_000_000) - 0.6).abs() < 1e-12);
+    /// ```
+    #[must_use]
+    pub fn software(&self, units: i64) -> f64 {
+        let learnt = units.max(0) as f64 / (units.max(0) as f64 + self.software_half_units);
+        self.software_start + (self.software_end - self.software_start) * learnt
+    }
+}
+
 /// Sales of a vendor. Written by `allocation` and `shipping`.
 #[derive(Component, Clone, Debug, Default)]
 pub struct Sales {

@@ -1,0 +1,338 @@
+//! Grids, halls, installation and retirement.
+
+use bevy_ecs::prelude::{Local, Query, Res, ResMut};
+
+use super::DataCentreParameters;
+use crate::entities::boards::{PowerPlans, RentalMarket, SpendOutlook};
+use crate::entities::chip::{Catalogue, Sku};
+use crate::entities::chronicle::Chronicle;
+use crate::entities::country::{Country, Grid};
+use crate::entities::firm::Purse;
+use crate::entities::script::{Script, ShockKind};
+use crate::entities::site::{Cohort, Halls, Retirements, Site, chip_mw, energy_usd_year};
+use crate::entities::vendor::{Sales, Vendor};
+use crate::entities::{Clock, Roster, SkuId, Switches};
+use crate::maths;
+use crate::random::{Luck, Purpose, Stream, key_of};
+
+/// Lets every grid's grant to AI grow by a month.
+pub(crate) fn grow_grids(
+    clock: Res<Clock>,
+    roster: Res<Roster>,
+    script: Res<Script>,
+    mut countries: Query<(&Country, &mut Grid)>,
+) {
+    let mut grids = countries.iter_many_mut(&roster.countries);
+    while let Some(Ok((country, mut grid))) = grids.fetch_next() {
+        let row = &country.row;
+        let shock: f64 = script
+            .at_work(ShockKind::GridGrowth, clock.now)
+            .filter(|s| s.subjects.is_empty() || s.subjects.contains(&row.id))
+            .map(|s| s.quantity.max(0.0))
+            .product();
+        if row.ai_power_ceiling_mw <= 0.0 {
+            continue;
+        }
+        let room = (1.0 - grid.connected_mw / row.ai_power_ceiling_mw).max(0.0);
+        let grown = grid.connected_mw * row.ai_power_growth * shock / 12.0 * room;
+        grid.connected_mw += grown;
+        grid.headroom_mw += grown;
+    }
+}
+
+/// Connects halls that are finished.
+pub(crate) fn open_halls(clock: Res<Clock>, roster: Res<Roster>, mut sites: Query<&mut Halls>) {
+    let mut halls = sites.iter_many_mut(&roster.sites);
+    while let Some(Ok(mut halls)) = halls.fetch_next() {
+        if halls.building.iter().all(|(due, _)| *due > clock.now) {
+            continue;
+        }
+        let halls = &mut *halls;
+        let mut opened = 0.0;
+        halls.building.retain(|(due, mw)| {
+            if *due <= clock.now {
+                opened += mw;
+            }
+            *due > clock.now
+        });
+        halls.power_mw += opened;
+    }
+}
+
+/// Once a quarter sites ask their grid for what their plans need, and start to build what is granted.
+pub(crate) fn ask_for_power(
+    clock: Res<Clock>,
+    roster: Res<Roster>,
+    p: Res<DataCentreParameters>,
+    luck: Res<Luck>,
+    plans: Res<PowerPlans>,
+    outlook: Res<SpendOutlook>,
+    mut chronicle: ResMut<Chronicle>,
+    mut countries: Query<(&Country, &mut Grid)>,
+    mut sites: Query<(&Site, &mut Halls)>,
+    mut asks: Local<Vec<f64>>,
+    mut by_country: Local<Vec<(f64, f64, f64)>>,
+    mut streams: Local<Vec<Stream>>,
+) {
+    if !clock.now.ends_quarter() {
+        return;
+    }
+    if streams.len() != roster.sites.len() {
+        streams.clear();
+        for (site, _) in sites.iter_many(&roster.sites).flatten() {
+            streams.push(luck.stream(Purpose::Delay, key_of(&[&site.row.id])));
+        }
+    }
+    // (months a hall takes, purchases until it opens in months of today's, asked MW)
+    by_country.clear();
+    for (country, _) in countries.iter_many(&roster.countries).flatten() {
+        let months = country.row.build_months as f64;
+        let ahead = months.min(p.power_foresight_months);
+        let x = (p.power_growth_belief * outlook.expected_growth * ahead / 12.0).max(0.0);
+        let growth = if x > 0.0 { (maths::exp(x) - 1.0) / x } else { 1.0 };
+        by_country.push((months, ahead * growth, 0.0));
+    }
+    asks.clear();
+    for (index, (site, halls)) in sites.iter_many(&roster.sites).flatten().enumerate() {
+        let (_, purchases, asked) = &mut by_country[site.country.index()];
+        let planned = plans.planned_mw_month.get(index).copied().unwrap_or(0.0);
+        let committed = plans.committed_mw.get(index).copied().unwrap_or(0.0);
+        let building: f64 = halls.building.iter().map(|(_, mw)| mw).sum();
+        let wanted = (committed + planned * *purchases) * (1.0 + p.power_reserve);
+        let ask = (wanted - halls.power_mw - building).max(0.0);
+        let ask = if ask > p.smallest_build_share * halls.power_mw { ask } else { 0.0 };
+        *asked += ask;
+        asks.push(ask);
+    }
+    let mut granted = countries.iter_many_mut(&roster.countries);
+    let mut index = 0;
+    while let Some(Ok((country, mut grid))) = granted.fetch_next() {
+        let (_, _, asked) = by_country[index];
+        let given = asked.min(grid.headroom_mw.max(0.0));
+        let refused = asked - given;
+        if refused > grid.refused_mw && refused > given && grid.refused_mw <= 0.0 {
+            chronicle.log(
+                clock.now,
+                "power_refused",
+                (&country.row.id, ""),
+                (refused, "MW"),
+                None,
+                || format!("{} cannot connect {refused:.0} MW that data centres asked for", country.row.name),
+            );
+        }
+        grid.headroom_mw -= given;
+        grid.refused_mw = refused;
+        // From here on the third number is the share of an ask that is granted.
+        by_country[index].2 = if asked > 0.0 { given / asked } else { 0.0 };
+        index += 1;
+    }
+    let mut building = sites.iter_many_mut(&roster.sites);
+    let mut index = 0;
+    while let Some(Ok((site, mut halls))) = building.fetch_next() {
+        let (months, _, share) = by_country[site.country.index()];
+        let mw = asks[index] * share;
+        if mw > 0.0 {
+            let takes = streams[index].month(clock.now).lognormal(months, p.build_delay_sigma);
+            let due = clock.now + maths::whole(takes).max(1) as i32;
+            halls.building.push((due, mw));
+        }
+        index += 1;
+    }
+}
+
+/// Work of one chip of each SKU now, reference chip = 1: `train^w · serve^(1−w) · software`.
+pub(super) fn work_of_skus(
+    catalogue: &Catalogue,
+    roster: &Roster,
+    vendors: &Query<(&Vendor, &Sales)>,
+    train_weight: f64,
+    paper: &mut Vec<f64>,
+    software: &mut Vec<f64>,
+    work: &mut Vec<f64>,
+) {
+    for sku in &catalogue.skus[paper.len().min(catalogue.skus.len())..] {
+        paper.push(sku.workload(train_weight));
+    }
+    software.clear();
+    for (vendor, sales) in vendors.iter_many(&roster.vendors).flatten() {
+        software.push(vendor.row.software(sales.cumulative_units));
+    }
+    work.clear();
+    for (sku, paper) in catalogue.skus.iter().zip(paper.iter()) {
+        work.push(paper * software.get(sku.vendor.index()).copied().unwrap_or(1.0));
+    }
+}
+
+/// Takes chips out of service that are too old or do not earn their energy.
+pub(crate) fn retire_chips(
+    clock: Res<Clock>,
+    roster: Res<Roster>,
+    p: Res<DataCentreParameters>,
+    catalogue: Res<Catalogue>,
+    market: Res<RentalMarket>,
+    mut retirements: ResMut<Retirements>,
+    vendors: Query<(&Vendor, &Sales)>,
+    countries: Query<&Country>,
+    purses: Query<&Purse>,
+    mut sites: Query<(&Site, &mut Halls)>,
+    mut paper: Local<Vec<f64>>,
+    mut software: Local<Vec<f64>>,
+    mut work: Local<Vec<f64>>,
+) {
+    const QUARTER_MONTHS: f64 = 3.0;
+    work_of_skus(&catalogue, &roster, &vendors, p.train_weight, &mut paper, &mut software, &mut work);
+    let life = maths::whole(p.chip_life_months / QUARTER_MONTHS).max(1) as i32;
+    let mut all = sites.iter_many_mut(&roster.sites);
+    while let Some(Ok((site, mut halls))) = all.fetch_next() {
+        if halls.cohorts.is_empty() {
+            continue;
+        }
+        let Ok(country) = countries.get(roster.countries[site.country.index()]) else { continue };
+        let kappa = purses.get(roster.firms[site.owner.index()]).map_or(1.0, |purse| purse.kappa);
+        let earns = market.value_usd_month * kappa;
+        let halls = &mut *halls;
+        halls.cohorts.retain(|cohort| {
+            let sku = catalogue.sku(cohort.sku);
+            let too_old = clock.now.quarter() - cohort.quarter >= life;
+            let mw = chip_mw(sku.row.tdp_w, p.server_overhead, country.row.pue);
+            let energy =
+                energy_usd_year(mw, p.fleet_utilisation, country.row.power_price_usd_kwh) / 12.0;
+            let idle = earns.is_finite() && work[cohort.sku.index()] * earns < energy;
+            if too_old || idle {
+                retirements.retired[cohort.sku.index()] += cohort.count;
+            }
+            !(too_old || idle)
+        });
+    }
+}
+
+/// Installs waiting chips in order of arrival as far as power reaches.
+pub(crate) fn install_chips(
+    clock: Res<Clock>,
+    roster: Res<Roster>,
+    switches: Res<Switches>,
+    p: Res<DataCentreParameters>,
+    catalogue: Res<Catalogue>,
+    mut retirements: ResMut<Retirements>,
+    vendors: Query<(&Vendor, &Sales)>,
+    countries: Query<&Country>,
+    mut sites: Query<(&Site, &mut Halls)>,
+    mut paper: Local<Vec<f64>>,
+    mut software: Local<Vec<f64>>,
+    mut work: Local<Vec<f64>>,
+) {
+    work_of_skus(&catalogue, &roster, &vendors, p.train_weight, &mut paper, &mut software, &mut work);
+    let quarter = clock.now.quarter();
+    let mut all = sites.iter_many_mut(&roster.sites);
+    while let Some(Ok((site, mut halls))) = all.fetch_next() {
+        let Ok(country) = countries.get(roster.countries[site.country.index()]) else { continue };
+        let halls = &mut *halls;
+        let draw = |sku: SkuId| {
+            chip_mw(catalogue.sku(sku).row.tdp_w, p.server_overhead, country.row.pue)
+        };
+        halls.drawn_mw = halls.cohorts.iter().map(|c| c.count as f64 * draw(c.sku)).sum();
+        if halls.warehouse.is_empty() {
+            continue;
+        }
+        if switches.power {
+            install(halls, quarter, &draw);
+            if !halls.warehouse.is_empty() {
+                displace(halls, &p, &draw, &work, &mut retirements);
+                install(halls, quarter, &draw);
+            }
+        } else {
+            let waiting: f64 = halls.warehouse.iter().map(|c| c.count as f64 * draw(c.sku)).sum();
+            halls.power_mw = halls.power_mw.max(halls.drawn_mw + waiting);
+            install(halls, quarter, &draw);
+        }
+    }
+}
+
+fn install(halls: &mut Halls, quarter: i32, draw: &dyn Fn(SkuId) -> f64) {
+    let mut emptied = 0;
+    for at in 0..halls.warehouse.len() {
+        let waiting = halls.warehouse[at];
+        let mw = draw(waiting.sku);
+        let free = halls.power_mw - halls.drawn_mw;
+        let fits = if mw > 0.0 { maths::whole_below(free / mw).max(0) } else { waiting.count };
+        let count = fits.min(waiting.count);
+        if count > 0 {
+            add_cohort(&mut halls.cohorts, Cohort { quarter, count, ..waiting });
+            halls.drawn_mw += count as f64 * mw;
+            halls.warehouse[at].count -= count;
+        }
+        if halls.warehouse[at].count > 0 {
+            break;
+        }
+        emptied = at + 1;
+    }
+    halls.warehouse.drain(..emptied);
+}
+
+/// Adds to the cohort of the same SKU and quarter, if there is one; what was paid is averaged.
+fn add_cohort(cohorts: &mut Vec<Cohort>, new: Cohort) {
+    let same = cohorts.iter_mut().rev().take_while(|c| c.quarter >= new.quarter);
+    if let Some(old) = same.into_iter().find(|c| c.sku == new.sku && c.quarter == new.quarter) {
+        let weight = new.count as f64 / (old.count + new.count) as f64;
+        old.paid = old.paid + (new.paid - old.paid).scaled(weight);
+        old.count += new.count;
+    } else {
+        cohorts.push(new);
+    }
+}
+
+/// Takes out chips, oldest first, that do so much less per watt than the first waiting one that
+/// their power is worth more to it.
+fn displace(
+    halls: &mut Halls,
+    p: &DataCentreParameters,
+    draw: &dyn Fn(SkuId) -> f64,
+    work: &[f64],
+    retirements: &mut Retirements,
+) {
+    let Some(first) = halls.warehouse.first().copied() else { return };
+    let per_mw = |sku: SkuId| work[sku.index()] / draw(sku);
+    let best = per_mw(first.sku);
+    let mut wanted = first.count as f64 * draw(first.sku) - (halls.power_mw - halls.drawn_mw);
+    for cohort in &mut halls.cohorts {
+        if wanted <= 0.0 || per_mw(cohort.sku) * p.displacement_ratio >= best {
+            continue;
+        }
+        let mw = draw(cohort.sku);
+        let count = maths::whole((wanted / mw).ceil()).min(cohort.count);
+        cohort.count -= count;
+        retirements.retired[cohort.sku.index()] += count;
+        wanted -= count as f64 * mw;
+    }
+    halls.cohorts.retain(|c| c.count > 0);
+    halls.drawn_mw = halls.cohorts.iter().map(|c| c.count as f64 * draw(c.sku)).sum();
+}
+
+/// The cheapest way to buy work on the open market, as (SKU, USD for the chip and its system per
+/// H100e of work, MW per H100e at the chip): no captive silicon, no compliance variants.
+pub(super) fn cheapest_on_sale(
+    catalogue: &Catalogue,
+    captive: &[bool],
+    attach: &[f64],
+    work: &[f64],
+    overhead: f64,
+) -> Option<(SkuId, f64, f64)> {
+    use crate::entities::chip::Origin;
+    let open = |sku: &Sku| {
+        sku.on_sale
+            && matches!(sku.row.origin, Origin::Roadmap | Origin::Extrapolated)
+            && !captive.get(sku.vendor.index()).copied().unwrap_or(true)
+    };
+    let mut best: Option<(SkuId, f64, f64)> = None;
+    for (id, sku) in catalogue.iter() {
+        if !open(sku) || work[id.index()] <= 0.0 {
+            continue;
+        }
+        let cost = sku.price_usd * attach[sku.vendor.index()] / work[id.index()];
+        if best.is_none_or(|(_, least, _)| cost < least) {
+            let mw = chip_mw(sku.row.tdp_w, overhead, 1.0) / work[id.index()];
+            best = Some((id, cost, mw));
+        }
+    }
+    best
+}

@@ -1,0 +1,873 @@
+//! Which channels a firm has, what each costs, and how the budget spreads over them.
+
+use bevy_ecs::prelude::Query;
+
+use super::ProcurementParameters;
+use crate::entities::boards::{ChipMarket, Fears, GreyMarkets, PowerPlans, RentalMarket};
+use crate::entities::chip::{Catalogue, Origin, Sku};
+use crate::entities::country::{Bloc, Country};
+use crate::entities::firm::{Firm, Group};
+use crate::entities::licence::{LicenceBook, Outcome};
+use crate::entities::order::Channel;
+use crate::entities::rule::{RuleKind, Rulebook, Treatment};
+use crate::entities::site::{Halls, Site, annuity_years, chip_mw, energy_usd_year};
+use crate::entities::vendor::{Sales, Vendor};
+use crate::entities::{
+    Clock, CountryId, FirmId, Roster, RuleId, SiteId, SkuId, Switches, VendorId,
+};
+use crate::maths;
+
+/// No rule governs a delivery.
+pub(super) const FREE: u16 = u16::MAX;
+
+/// SKUs of one vendor and channel that are compared.
+const NEST: usize = 3;
+
+/// A way to spend money on compute.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub channel: Channel,
+    pub vendor: VendorId,
+    pub sku: SkuId,
+    /// Generalised cost, USD per effective unit.
+    pub cost: f64,
+    /// Share that the buyer's own state lets in, 1 where it does not interfere.
+    pub admitted: f64,
+    /// Chip alone, USD.
+    pub price_usd: f64,
+    /// Chip and what is sold with it, USD.
+    pub system_usd: f64,
+    /// Fees and duties on one, USD.
+    pub fee_usd: f64,
+    /// Money per H100e of work, energy not included, USD.
+    pub usd_per_work: f64,
+    /// Hazard that a coming clause catches it.
+    pub hazard: f64,
+    /// The rule that governs it or, abroad and grey, that closes home.
+    pub rule: Option<RuleId>,
+    /// Share of the budget.
+    pub share: f64,
+    /// Whether it may go to any site of the firm, or only to the home or foreign ones.
+    pub pooled: bool,
+    /// Months until a chip ordered now arrives.
+    pub lead_months: f64,
+}
+
+impl Candidate {
+    /// For orders of equal cost.
+    pub fn key(&self) -> (usize, u16) {
+        (self.channel as usize, self.sku.0)
+    }
+}
+
+/// A site that may take chips.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub site: SiteId,
+    /// Power that will be free on delivery, MW.
+    pub room_mw: f64,
+    /// Power of the site on delivery, MW.
+    pub power_mw: f64,
+    /// Power committed so far, MW.
+    pub committed_mw: f64,
+    /// Draw of one chip here, MW.
+    pub chip_mw: f64,
+    /// Share of new capacity that the firm puts here.
+    pub build_share: f64,
+    /// The rule that governs a delivery here.
+    pub rule: Option<RuleId>,
+}
+
+/// Prices, waits and performance of this month.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Prices {
+    /// SKUs on sale.
+    pub on_sale: Vec<SkuId>,
+    paper: Vec<f64>,
+    /// Work of one chip, reference chip = 1, `[sku]`.
+    pub work: Vec<f64>,
+    /// Months of queue, `[sku]`.
+    wait: Vec<f64>,
+    /// (home, captive buyer, attach, software, shipping months), `[vendor]`.
+    vendors: Vec<(CountryId, Option<FirmId>, f64, f64, f64)>,
+    vendor_ids: Vec<String>,
+    /// (bloc, lifetime energy of one MW at the chip, USD, PUE), `[country]`.
+    countries: Vec<(Bloc, f64, f64)>,
+    /// Annuity over the life, years.
+    pub years: f64,
+}
+
+impl Prices {
+    pub fn refresh(
+        &mut self,
+        roster: &Roster,
+        p: &ProcurementParameters,
+        catalogue: &Catalogue,
+        chips: &ChipMarket,
+        vendors: &Query<(&Vendor, &Sales)>,
+        countries: &Query<&Country>,
+    ) {
+        self.years = annuity_years(p.energy_discount_rate, p.chip_life_months / 12.0);
+        self.vendors.clear();
+        for (vendor, sales) in vendors.iter_many(&roster.vendors).flatten() {
+            if self.vendor_ids.len() < roster.vendors.len() {
+                self.vendor_ids.push(vendor.row.id.clone());
+            }
+            let software = vendor.row.software(sales.cumulative_units);
+            let shipping = vendor.row.shipping_months as f64;
+            self.vendors.push((vendor.home, vendor.captive, vendor.row.attach, software, shipping));
+        }
+        self.countries.clear();
+        for country in countries.iter_many(&roster.countries).flatten() {
+            let row = &country.row;
+            let a_megawatt = energy_usd_year(1.0, p.fleet_utilisation, row.power_price_usd_kwh);
+            self.countries.push((row.bloc, a_megawatt * row.pue * self.years, row.pue));
+        }
+        for sku in &catalogue.skus[self.paper.len().min(catalogue.skus.len())..] {
+            self.paper.push(sku.workload(p.train_weight));
+        }
+        self.on_sale.clear();
+        self.work.clear();
+        self.wait.clear();
+        for (id, sku) in catalogue.iter() {
+            if sku.on_sale {
+                self.on_sale.push(id);
+            }
+            let software = self.vendors.get(sku.vendor.index()).map_or(1.0, |v| v.3);
+            self.work.push(self.paper[id.index()] * software);
+            let wait = chips.wait_months.get(id.index()).copied().unwrap_or(0.0);
+            self.wait.push(if wait.is_finite() { wait.max(0.0) } else { 0.0 });
+        }
+    }
+
+    /// Lifetime energy of a chip in a country, USD.
+    fn energy(&self, sku: &Sku, overhead: f64, country: CountryId) -> f64 {
+        chip_mw(sku.row.tdp_w, overhead, 1.0) * self.countries[country.index()].1
+    }
+
+    /// Whether `vendor` sells to `firm` at all, rules apart: captive silicon has one buyer, and
+    /// firms of the US and allied blocs do not buy from vendors of the Chinese one.
+    fn sells_to(&self, vendor: VendorId, firm: &Firm, switches: &Switches) -> bool {
+        let (home, captive, ..) = self.vendors[vendor.index()];
+        let bloc = |country: CountryId| self.countries[country.index()].0;
+        let domestic = home == firm.home && captive.is_none();
+        if domestic && firm.row.group == Group::Constrained && !switches.domestic_chips {
+            return false;
+        }
+        captive.is_none_or(|buyer| buyer == firm.id)
+            && !(bloc(home) == Bloc::China && matches!(bloc(firm.home), Bloc::Us | Bloc::Allied))
+    }
+}
+
+/// Which rule governs which delivery, and what applicants have seen of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Access {
+    /// State of the rulebook that the table was made from: in force or not, by rule.
+    in_force: Vec<bool>,
+    enforced: bool,
+    skus: usize,
+    /// Countries of delivery of firm i: `pairs[first[i]..first[i + 1]]`, home first.
+    first: Vec<usize>,
+    pairs: Vec<CountryId>,
+    homes: Vec<CountryId>,
+    /// Strictest export rule, `[pair × skus + sku]`.
+    export: Vec<u16>,
+    /// Duty of the strictest tariff, `[pair × skus + sku]`.
+    duty: Vec<f64>,
+    /// Odds of approval, `[rule × countries + home]`.
+    odds: Vec<f64>,
+    countries: usize,
+    /// Units granted this calendar year, `[rule × firms + firm]`.
+    used: Vec<f64>,
+    /// Performance granted this calendar year, `[rule]`.
+    used_tpp: Vec<f64>,
+    seen: Vec<(f64, f64)>,
+    stances: Vec<f64>,
+}
+
+impl Access {
+    /// Remakes the table when rules, SKUs or enforcement have changed since last month.
+    pub fn refresh<'a, I: Iterator<Item = CountryId>>(
+        &mut self,
+        enforced: bool,
+        rulebook: &Rulebook,
+        catalogue: &Catalogue,
+        prices: &Prices,
+        firms: impl Iterator<Item = (FirmId, CountryId)>,
+        sites_of: impl Fn(FirmId) -> I + 'a,
+    ) {
+        let same = self.enforced == enforced
+            && self.skus == catalogue.skus.len()
+            && self.in_force.len() == rulebook.rules.len()
+            && !self.first.is_empty()
+            && self.in_force.iter().zip(&rulebook.rules).all(|(was, rule)| *was == rule.in_force);
+        if same {
+            return;
+        }
+        self.enforced = enforced;
+        self.skus = catalogue.skus.len();
+        self.in_force.clear();
+        self.in_force.extend(rulebook.rules.iter().map(|rule| rule.in_force));
+        self.countries = prices.countries.len();
+        self.first.clear();
+        self.pairs.clear();
+        self.homes.clear();
+        self.export.clear();
+        self.duty.clear();
+        for (firm, home) in firms {
+            let from = self.pairs.len();
+            self.first.push(from);
+            self.homes.push(home);
+            self.pairs.push(home);
+            for country in sites_of(firm) {
+                if !self.pairs[from..].contains(&country) {
+                    self.pairs.push(country);
+                }
+            }
+            for at in from..self.pairs.len() {
+                let country = self.pairs[at];
+                for (id, sku) in catalogue.iter() {
+                    let seller = prices.vendors.get(sku.vendor.index()).map(|v| v.0);
+                    let exported = seller != Some(home) || country != home;
+                    let strictest = |kind| {
+                        (enforced && exported)
+                            .then(|| rulebook.strictest(kind, id, firm, home, country))
+                            .flatten()
+                    };
+                    // A listing of firms works like a rule on chips; one that names vendors
+                    // is about what those vendors may have made, and no matter of theirs to sell.
+                    let listing = strictest(RuleKind::EntityListing)
+                        .filter(|rule| rule.row.vendors.is_empty() && !rule.firms.is_empty());
+                    let rule = match (strictest(RuleKind::ChipExport), listing) {
+                        (Some(a), Some(b)) if b.row.treatment > a.row.treatment => Some(b),
+                        (a, b) => a.or(b),
+                    };
+                    let rule = rule.filter(|rule| {
+                        rule.row.vendors.is_empty()
+                            || prices
+                                .vendor_ids
+                                .get(sku.vendor.index())
+                                .is_some_and(|id| rule.row.vendors.contains(id))
+                    });
+                    self.export.push(rule.map_or(FREE, |rule| rule.id.0));
+                    self.duty.push(strictest(RuleKind::Tariff).map_or(0.0, |rule| rule.row.duty));
+                }
+            }
+        }
+        self.first.push(self.pairs.len());
+    }
+
+    /// Works out odds of approval from treatment, stance and recent decisions, and what quotas have left.
+    pub fn remember(
+        &mut self,
+        clock: &Clock,
+        p: &ProcurementParameters,
+        switches: &Switches,
+        rulebook: &Rulebook,
+        catalogue: &Catalogue,
+        licences: &LicenceBook,
+        stances: impl Iterator<Item = f64>,
+    ) {
+        let firms = self.homes.len();
+        self.seen.clear();
+        self.seen.resize(rulebook.rules.len() * self.countries, (0.0, 0.0));
+        self.used.clear();
+        self.used.resize(rulebook.rules.len() * firms, 0.0);
+        self.used_tpp.clear();
+        self.used_tpp.resize(rulebook.rules.len(), 0.0);
+        // Nothing decided within memory was filed much earlier: reading stops there.
+        let memory = maths::whole(p.approval_memory_months).max(12) as i32;
+        for application in licences.applications.iter().rev() {
+            if application.filed < clock.now - 2 * memory {
+                break;
+            }
+            let Some(decided) = application.decided else { continue };
+            if application.outcome == Outcome::Withdrawn || application.buyer.index() >= firms {
+                continue;
+            }
+            let rule = application.rule.index();
+            let home = self.homes[application.buyer.index()];
+            if decided < clock.now && clock.now - decided <= memory && application.units > 0 {
+                let seen = &mut self.seen[rule * self.countries + home.index()];
+                seen.0 += application.granted as f64 / application.units as f64;
+                seen.1 += 1.0;
+            }
+            if decided.year() == clock.now.year() {
+                let granted = application.granted as f64;
+                self.used[rule * firms + application.buyer.index()] += granted;
+                let tpp = catalogue.sku(application.sku).row.tpp.unwrap_or(0.0);
+                self.used_tpp[rule] += granted * tpp;
+            }
+        }
+        self.odds.clear();
+        self.stances.clear();
+        self.stances.extend(stances);
+        for (index, rule) in rulebook.rules.iter().enumerate() {
+            let h = self.stances.get(rule.issuer.index()).copied().unwrap_or(0.0);
+            let prior = match rule.row.treatment {
+                // Notices and quotas let through; what a quota has left is seen to in `open`.
+                Treatment::Allow | Treatment::Notify | Treatment::Quota => 1.0,
+                Treatment::Deny => 0.0,
+                _ if !switches.licence_queue => 1.0,
+                Treatment::CaseByCase => {
+                    maths::logistic(p.odds_case_by_case - p.approval_stance_slope * h)
+                }
+                Treatment::PresumptionOfDenial => {
+                    maths::logistic(p.odds_presumption_of_denial - p.approval_stance_slope * h)
+                }
+            };
+            let certain = prior == 0.0 || prior == 1.0;
+            for home in 0..self.countries {
+                let (granted, decided) = self.seen[index * self.countries + home];
+                let weight = p.approval_prior_applications;
+                let odds = if certain || weight + decided <= 0.0 {
+                    prior
+                } else {
+                    (weight * prior + granted) / (weight + decided)
+                };
+                self.odds.push(odds);
+            }
+        }
+    }
+
+    /// Positions of the countries of delivery of a firm; the first is home.
+    fn pairs_of(&self, firm: FirmId) -> std::ops::Range<usize> {
+        self.first[firm.index()]..self.first[firm.index() + 1]
+    }
+
+    /// The rule that governs a delivery to pair `at`.
+    fn rule(&self, at: usize, sku: SkuId) -> Option<RuleId> {
+        let rule = self.export[at * self.skus + sku.index()];
+        (rule != FREE).then_some(RuleId(rule))
+    }
+
+    /// The rule that governs a delivery of `sku` to `firm` in `country`.
+    pub fn rule_in(&self, firm: FirmId, country: CountryId, sku: SkuId) -> Option<RuleId> {
+        let pairs = self.pairs_of(firm);
+        let at = pairs.clone().find(|at| self.pairs[*at] == country).unwrap_or(pairs.start);
+        self.rule(at, sku)
+    }
+
+    /// Probability that a delivery under `rule` is let through: 1 − risk of denial.
+    pub fn open(&self, rule: Option<RuleId>, firm: FirmId, rulebook: &Rulebook) -> f64 {
+        let Some(rule) = rule else { return 1.0 };
+        let row = &rulebook.rules[rule.index()].row;
+        let firms = self.homes.len();
+        let of_rule = &self.used[rule.index() * firms..(rule.index() + 1) * firms];
+        let reached = |cap: Option<f64>, used: f64| cap.is_some_and(|cap| used >= cap);
+        if reached(row.cap_units_buyer, of_rule[firm.index()])
+            || reached(row.cap_tpp, self.used_tpp[rule.index()])
+            || (row.cap_units.is_some() && reached(row.cap_units, of_rule.iter().sum()))
+        {
+            return 0.0;
+        }
+        let home = self.homes[firm.index()];
+        self.odds[rule.index() * self.countries + home.index()]
+    }
+}
+
+/// What a firm sees of the world when it chooses.
+pub(super) struct Market<'a, F: Fn(&str) -> f64> {
+    pub p: &'a ProcurementParameters,
+    pub switches: &'a Switches,
+    pub catalogue: &'a Catalogue,
+    pub rulebook: &'a Rulebook,
+    pub fears: &'a Fears,
+    pub grey: &'a GreyMarkets,
+    pub rental: &'a RentalMarket,
+    /// Factor of scripted price shocks by vendor id.
+    pub surcharge: F,
+}
+
+/// What a survey found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    /// Cheapest generalised cost now, guidance included; infinite when nothing is open.
+    now: f64,
+    /// Cheapest at list price without queue or rule; infinite when nothing is on sale.
+    reference: f64,
+    /// Money of the reference per H100e of work, energy not included.
+    pub reference_usd: f64,
+    /// Whether some rule or guidance restricts what may come home.
+    pub restricted: bool,
+    /// Whether foreign chips exist and none may be imported.
+    pub imports_closed: bool,
+    /// The rule met first.
+    pub rule: Option<RuleId>,
+}
+
+impl Seen {
+    /// κ = clip(now / reference, 1, κ_max).
+    pub fn kappa(&self, largest: f64) -> f64 {
+        if !self.reference.is_finite() || self.reference <= 0.0 {
+            1.0
+        } else if self.now.is_finite() {
+            (self.now / self.reference).clamp(1.0, largest.max(1.0))
+        } else {
+            largest.max(1.0)
+        }
+    }
+}
+
+fn is_variant(sku: &Sku) -> bool {
+    matches!(sku.row.origin, Origin::HistoricalVariant | Origin::Designed) && sku.parent.is_some()
+}
+
+fn at(values: &[f64], index: usize, otherwise: f64) -> f64 {
+    values.get(index).copied().unwrap_or(otherwise)
+}
+
+/// Lists the candidates of `firm`, with their generalised costs, and the reference.
+pub(super) fn survey<F: Fn(&str) -> f64>(
+    firm: &Firm,
+    market: &Market<F>,
+    access: &Access,
+    prices: &Prices,
+    found: &mut Vec<Candidate>,
+) -> Seen {
+    let p = market.p;
+    let home = firm.home;
+    let pairs = access.pairs_of(firm.id);
+    let mut seen = Seen {
+        now: f64::INFINITY,
+        reference: f64::INFINITY,
+        reference_usd: f64::INFINITY,
+        restricted: false,
+        imports_closed: false,
+        rule: None,
+    };
+    let guidance = if market.switches.import_guidance {
+        at(&market.fears.import_allowed, home.index(), 1.0).clamp(0.0, 1.0)
+    } else {
+        1.0
+    };
+    let least = 1.0 - p.denial_closes;
+    let brokers = market.grey.markets.iter().find(|m| m.country == home);
+    let brokers = brokers.filter(|_| market.switches.grey_market).map(|m| maths::exp(m.ln_premium));
+    let (mut foreign, mut imports) = (false, false);
+    let from = found.len();
+    for id in prices.on_sale.iter().copied() {
+        let sku = market.catalogue.sku(id);
+        let work = prices.work[id.index()];
+        if work <= 0.0 || !prices.sells_to(sku.vendor, firm, market.switches) {
+            continue;
+        }
+        let (vendor_home, captive, attach, _, shipping) = prices.vendors[sku.vendor.index()];
+        let domestic = vendor_home == home;
+        let variant = is_variant(sku);
+        let rule = access.rule(pairs.start, id);
+        let parent = sku.parent.and_then(|parent| access.rule(pairs.start, parent));
+        // A variant is sold where its parent may not be.
+        if variant && access.open(parent, firm.id, market.rulebook) >= 1.0 {
+            continue;
+        }
+        let open = access.open(rule, firm.id, market.rulebook);
+        let wait = prices.wait[id.index()];
+        let energy = prices.energy(sku, p.server_overhead, home);
+        if !variant {
+            let list = sku.row.price_usd * attach;
+            let reference = (list + energy) / work;
+            if reference < seen.reference {
+                seen.reference = reference;
+                seen.reference_usd = list / work;
+            }
+        }
+        let shock = (market.surcharge)(&prices.vendor_ids[sku.vendor.index()]);
+        let price_usd = sku.price_usd * shock.min(1.0);
+        let system_usd = price_usd * attach;
+        // What a scripted price adds goes to treasuries, like a duty.
+        let surcharge = (shock - 1.0).max(0.0);
+        let hazard = coming(market.fears, id, home);
+        let admitted = if domestic { 1.0 } else { guidance };
+        let cost_of = |fee_usd: f64, premium: f64, energy: f64, wait: f64, open: f64| {
+            ((system_usd + fee_usd) * (1.0 + premium) + energy) / work * (1.0 + p.waiting_cost * wait)
+                / open
+        };
+        let fee_on = |at: usize, rule: Option<RuleId>| {
+            let of_rule = rule.map_or(0.0, |rule| {
+                let row = &market.rulebook.rules[rule.index()].row;
+                row.revenue_share + row.duty
+            });
+            system_usd * (of_rule + access.duty[at * access.skus + id.index()] + surcharge)
+        };
+        let review = |rule: Option<RuleId>| {
+            rule.map_or(0.0, |rule| {
+                let row = &market.rulebook.rules[rule.index()].row;
+                let waits = row.treatment > Treatment::Quota && market.switches.licence_queue;
+                if waits { p.review_months_expected + row.review_months_added as f64 } else { 0.0 }
+            })
+        };
+        let fee_usd = fee_on(pairs.start, rule);
+        // A rule that lets everything through at no cost hinders nobody.
+        let hindered = open < 1.0 || admitted < 1.0 || (rule.is_some() && fee_usd > 0.0);
+        let base = Candidate {
+            channel: match (captive.is_some(), domestic, variant) {
+                (true, ..) => Channel::Own,
+                (_, true, _) => Channel::Domestic,
+                (_, _, true) => Channel::Variant,
+                _ => Channel::Import,
+            },
+            vendor: sku.vendor,
+            sku: id,
+            cost: f64::INFINITY,
+            admitted,
+            price_usd,
+            system_usd,
+            fee_usd: 0.0,
+            usd_per_work: system_usd / work,
+            hazard,
+            rule,
+            share: 0.0,
+            pooled: !hindered,
+            lead_months: wait + shipping,
+        };
+        foreign |= !domestic && !variant;
+        seen.restricted |= hindered;
+        if hindered {
+            seen.rule = seen.rule.or(rule);
+        }
+
+        // At home.
+        if open > least && admitted > least {
+            let waits = wait + review(rule);
+            let cost = cost_of(fee_usd, 0.0, energy, waits, open);
+            seen.now = seen.now.min(cost / admitted);
+            imports |= !domestic;
+            found.push(Candidate {
+                cost,
+                fee_usd,
+                usd_per_work: (system_usd + fee_usd) / work,
+                lead_months: waits + shipping,
+                ..base.clone()
+            });
+        }
+
+        // In own sites abroad, where home is restricted.
+        if hindered && !variant && market.switches.offshore {
+            let mut best: Option<(f64, f64)> = None;
+            for pair in pairs.start + 1..pairs.end {
+                let rule = access.rule(pair, id);
+                let open = access.open(rule, firm.id, market.rulebook);
+                if open <= least {
+                    continue;
+                }
+                let energy = prices.energy(sku, p.server_overhead, access.pairs[pair]);
+                let fee_usd = fee_on(pair, rule);
+                let cost = cost_of(fee_usd, p.offshore_premium, energy, wait + review(rule), open);
+                if best.is_none_or(|(least, _)| cost < least) {
+                    best = Some((cost, fee_usd));
+                }
+            }
+            if let Some((cost, fee_usd)) = best {
+                seen.now = seen.now.min(cost);
+                found.push(Candidate {
+                    channel: Channel::Offshore,
+                    cost,
+                    fee_usd,
+                    admitted: 1.0,
+                    usd_per_work: (system_usd + fee_usd) / work,
+                    pooled: false,
+                    ..base.clone()
+                });
+            }
+        }
+
+        // Through brokers, where a rule restricts the export.
+        let refused = open < 1.0 && !domestic && !variant;
+        if let Some(premium) = brokers.filter(|_| refused) {
+            let markup = (1.0 + premium) * (1.0 + p.grey_reluctance) - 1.0;
+            let cost = cost_of(0.0, markup, energy, 0.0, 1.0);
+            seen.now = seen.now.min(cost);
+            found.push(Candidate {
+                channel: Channel::Grey,
+                cost,
+                admitted: 1.0,
+                hazard: 0.0,
+                usd_per_work: system_usd * (1.0 + premium) / work,
+                pooled: false,
+                ..base
+            });
+        }
+    }
+    seen.imports_closed = foreign && !imports;
+
+    // Rented abroad, where home is restricted.
+    let remote = at(&market.fears.remote_access, home.index(), 1.0);
+    let rent = market.rental.price_usd_month * 12.0 * prices.years;
+    if seen.restricted
+        && market.switches.rental
+        && firm.row.group == Group::Constrained
+        && remote > least
+        && market.rental.offered_h100e > 0.0
+        && rent.is_finite()
+    {
+        let cost = rent / remote;
+        seen.now = seen.now.min(cost);
+        found.push(Candidate {
+            channel: Channel::Rental,
+            vendor: VendorId(0),
+            sku: SkuId(u16::MAX),
+            cost,
+            admitted: 1.0,
+            price_usd: 0.0,
+            system_usd: 0.0,
+            fee_usd: 0.0,
+            usd_per_work: rent,
+            hazard: 0.0,
+            rule: seen.rule,
+            share: 0.0,
+            pooled: false,
+            lead_months: 0.0,
+        });
+    }
+    keep_best(found, from);
+    seen
+}
+
+/// Hazard that a coming clause catches `sku` for buyers of `home`: 1 where one is announced, else the
+/// felt chance times whether the feared one would.
+fn coming(fears: &Fears, sku: SkuId, home: CountryId) -> f64 {
+    let of = |table: &[Vec<f64>]| {
+        table.get(sku.index()).and_then(|row| row.get(home.index())).copied().unwrap_or(0.0)
+    };
+    let announced = of(&fears.announced);
+    let feared = at(&fears.hazard, home.index(), 0.0) * of(&fears.feared);
+    announced.max(feared).clamp(0.0, 1.0)
+}
+
+/// Keeps the three cheapest SKUs of each vendor and channel.
+fn keep_best(found: &mut Vec<Candidate>, from: usize) {
+    let nest = |c: &Candidate| (c.channel as usize, c.vendor);
+    found[from..].sort_by(|a, b| {
+        nest(a).cmp(&nest(b)).then(a.cost.total_cmp(&b.cost)).then(a.sku.cmp(&b.sku))
+    });
+    let (mut kept, mut run) = (from, 0);
+    for index in from..found.len() {
+        run = if index > from && nest(&found[index]) == nest(&found[kept - 1]) { run + 1 } else { 1 };
+        if run <= NEST {
+            found.swap(kept, index);
+            kept += 1;
+        }
+    }
+    found.truncate(kept);
+}
+
+/// Sets the share of each candidate: nested logit, then guidance's cap on imports.
+pub(super) fn share_out(candidates: &mut [Candidate], p: &ProcurementParameters) {
+    let cheapest = candidates.iter().map(|c| c.cost).fold(f64::INFINITY, f64::min);
+    if !cheapest.is_finite() || cheapest <= 0.0 {
+        return;
+    }
+    // Candidates of a nest stand together, cheapest first.
+    let same = |a: &Candidate, b: &Candidate| a.channel == b.channel && a.vendor == b.vendor;
+    let mut all = 0.0;
+    for nest in candidates.chunk_by_mut(same) {
+        let least = nest[0].cost;
+        let abroad = matches!(nest[0].channel, Channel::Offshore | Channel::Rental);
+        let weight = if abroad { p.abroad_weight } else { 1.0 };
+        let of_nest = weight * maths::pow(cheapest / least, p.channel_elasticity);
+        let mut within = 0.0;
+        for candidate in nest.iter_mut() {
+            candidate.share = maths::pow(least / candidate.cost, p.sku_elasticity);
+            within += candidate.share;
+        }
+        nest.iter_mut().for_each(|c| c.share *= of_nest / within);
+        all += of_nest;
+    }
+    // Too small to be worth a contract: the rest takes it.
+    let mut left = 0.0;
+    for candidate in candidates.iter_mut() {
+        candidate.share /= all;
+        if candidate.share < p.smallest_channel_share {
+            candidate.share = 0.0;
+        }
+        left += candidate.share;
+    }
+    if left <= 0.0 {
+        return;
+    }
+    let (mut freed, mut taking) = (0.0, 0.0);
+    for candidate in candidates.iter_mut() {
+        candidate.share /= left;
+        if candidate.admitted < 1.0 {
+            freed += candidate.share * (1.0 - candidate.admitted);
+            candidate.share *= candidate.admitted;
+        } else {
+            taking += candidate.share;
+        }
+    }
+    if freed > 0.0 && taking > 0.0 {
+        for candidate in candidates.iter_mut().filter(|c| c.admitted >= 1.0) {
+            candidate.share *= 1.0 + freed / taking;
+        }
+    }
+}
+
+/// Shares of the budget that rules keep from vendors: what each would have without them at this
+/// month's prices and waits, less what it has through any channel.
+pub(super) fn lost_sales<F: Fn(&str) -> f64>(
+    firm: &Firm,
+    market: &Market<F>,
+    access: &Access,
+    prices: &Prices,
+    candidates: &[Candidate],
+    lost: &mut Vec<(FirmId, VendorId, f64)>,
+) {
+    let p = market.p;
+    let home_pair = access.pairs_of(firm.id).start;
+    let from = lost.len();
+    let mut cheapest = f64::INFINITY;
+    for id in prices.on_sale.iter().copied() {
+        let sku = market.catalogue.sku(id);
+        let work = prices.work[id.index()];
+        if is_variant(sku) || work <= 0.0 || !prices.sells_to(sku.vendor, firm, market.switches) {
+            continue;
+        }
+        let energy = prices.energy(sku, p.server_overhead, firm.home);
+        let system = sku.price_usd * prices.vendors[sku.vendor.index()].2;
+        let cost = (system + energy) / work * (1.0 + p.waiting_cost * prices.wait[id.index()]);
+        cheapest = cheapest.min(cost);
+        match lost[from..].iter_mut().find(|entry| entry.1 == sku.vendor) {
+            Some(entry) => entry.2 = entry.2.min(cost),
+            None => lost.push((firm.id, sku.vendor, cost)),
+        }
+    }
+    let mut all = 0.0;
+    for entry in &mut lost[from..] {
+        entry.2 = maths::pow(cheapest / entry.2, p.channel_elasticity);
+        all += entry.2;
+    }
+    for entry in &mut lost[from..] {
+        let has: f64 = candidates
+            .iter()
+            .filter(|c| c.vendor == entry.1 && c.channel != Channel::Rental)
+            .map(|c| c.share)
+            .sum();
+        let hindered = prices.on_sale.iter().any(|id| {
+            market.catalogue.sku(*id).vendor == entry.1 && access.rule(home_pair, *id).is_some()
+        }) || prices.vendors[entry.1.index()].0 != firm.home
+            && at(&market.fears.import_allowed, firm.home.index(), 1.0) < 1.0;
+        entry.2 = if hindered && all > 0.0 { (entry.2 / all - has).max(0.0) } else { 0.0 };
+    }
+    let mut at = from;
+    while at < lost.len() {
+        if lost[at].2 > 0.0 {
+            at += 1;
+        } else {
+            lost.swap_remove(at);
+        }
+    }
+}
+
+/// The firm's sites that may take a candidate's chips, with the power that will be free on delivery.
+pub(super) fn find_rooms(
+    firm: &Firm,
+    candidate: &Candidate,
+    clock: &Clock,
+    p: &ProcurementParameters,
+    switches: &Switches,
+    roster: &Roster,
+    rulebook: &Rulebook,
+    access: &Access,
+    own: &[usize],
+    sites: &Query<(&Site, &Halls)>,
+    prices: &Prices,
+    plans: &PowerPlans,
+    sku: &Sku,
+    rooms: &mut Vec<Place>,
+) {
+    rooms.clear();
+    let arrives = clock.now + maths::whole(candidate.lead_months.ceil()) as i32;
+    let offshore = candidate.channel == Channel::Offshore;
+    for at in own.iter().copied() {
+        let Ok((site, halls)) = sites.get(roster.sites[at]) else { continue };
+        let at_home = site.country == firm.home;
+        if !candidate.pooled && at_home == offshore {
+            continue;
+        }
+        if candidate.pooled && !at_home && !switches.offshore {
+            continue;
+        }
+        let rule = access.rule_in(firm.id, site.country, candidate.sku);
+        if access.open(rule, firm.id, rulebook) <= 1.0 - p.denial_closes {
+            continue;
+        }
+        let due: f64 =
+            halls.building.iter().filter(|(month, _)| *month <= arrives).map(|(_, mw)| mw).sum();
+        let committed_mw = plans.committed_mw.get(at).copied().unwrap_or(0.0);
+        let power_mw = halls.power_mw + due;
+        let room_mw = if switches.power { power_mw - committed_mw } else { f64::INFINITY };
+        rooms.push(Place {
+            site: site.id,
+            room_mw,
+            power_mw,
+            committed_mw,
+            chip_mw: chip_mw(
+                sku.row.tdp_w,
+                p.server_overhead,
+                prices.countries[site.country.index()].2,
+            ),
+            build_share: site.row.build_share,
+            rule,
+        });
+    }
+}
+
+/// Splits `wanted` chips over places so that they fill evenly: the two emptiest are brought up to
+/// the mean, the roomiest ones take the rest, as far as power reaches.
+pub(super) fn fill(rooms: &mut [Place], wanted: i64, mut place: impl FnMut(&Place, i64)) {
+    const EMPTIEST: usize = 2;
+    let fill_of = |room: &Place| {
+        if room.power_mw > 0.0 { room.committed_mw / room.power_mw } else { f64::INFINITY }
+    };
+    let fits = |room: &Place| {
+        if room.room_mw == f64::INFINITY || room.chip_mw <= 0.0 {
+            i64::MAX
+        } else {
+            maths::whole_below(room.room_mw / room.chip_mw).max(0)
+        }
+    };
+    let (mut committed, mut power) = (0.0, 0.0);
+    for room in rooms.iter() {
+        committed += room.committed_mw;
+        power += room.power_mw;
+    }
+    let Some(first) = rooms.first() else { return };
+    let mean =
+        if power > 0.0 { (committed + wanted as f64 * first.chip_mw) / power } else { 0.0 };
+    rooms.sort_by(|a, b| fill_of(a).total_cmp(&fill_of(b)).then(a.site.cmp(&b.site)));
+    let mut left = wanted;
+    let mut given = [0_i64; EMPTIEST];
+    if rooms.len() > EMPTIEST {
+        for (room, given) in rooms.iter_mut().zip(given.iter_mut()) {
+            let short = (mean - fill_of(room)) * room.power_mw;
+            let share = if short > 0.0 { maths::whole((short / room.chip_mw).ceil()) } else { 0 };
+            *given = share.min(fits(room)).min(left);
+            left -= *given;
+            room.room_mw -= *given as f64 * room.chip_mw;
+        }
+    }
+    // The rest by room; a site that was already given some gets one order for both parts.
+    while left > 0 {
+        let roomiest = (0..rooms.len()).max_by(|a, b| {
+            let key = |i: usize| (fits(&rooms[i]).min(left), std::cmp::Reverse(rooms[i].site));
+            key(*a).cmp(&key(*b))
+        });
+        let Some(roomiest) = roomiest else { break };
+        let units = fits(&rooms[roomiest]).min(left);
+        if units <= 0 {
+            break;
+        }
+        left -= units;
+        let extra = given.get_mut(roomiest).filter(|_| rooms.len() > EMPTIEST).map(std::mem::take);
+        place(&rooms[roomiest], units + extra.unwrap_or(0));
+        rooms[roomiest].room_mw = 0.0;
+    }
+    if rooms.len() > EMPTIEST {
+        for (room, units) in rooms.iter().zip(given) {
+            if units > 0 {
+                place(room, units);
+            }
+        }
+    }
+}
