@@ -36,6 +36,34 @@ impl ChipMarket {
     }
 }
 
+/// What lies between order and dock, `[sku]`, besides the public [`ChipMarket`].
+/// Written by `allocation` (held back: used up by `grey_market`), read by `fabs`
+/// a month later. Rooms that write it make room for new SKUs themselves.
+#[derive(Resource, Clone, Debug, Default)]
+pub struct Dock {
+    /// Open units that could ship today: no licence needed, or one in hand.
+    pub cleared: Vec<i64>,
+    /// Open units that the vendor counts on: cleared ones, and pending ones by their odds.
+    pub likely: Vec<f64>,
+    /// Finished units that brokers can buy under hub buyers' names this month.
+    pub held_back: Vec<i64>,
+    /// Units shipped this month to buyers from whose deliveries brokers divert.
+    pub divertible: Vec<i64>,
+    /// Units a month that the vendor expects to finish.
+    pub expected_output: Vec<f64>,
+}
+
+impl Dock {
+    /// Makes room for `skus` SKUs.
+    pub fn fit(&mut self, skus: usize) {
+        self.cleared.resize(skus, 0);
+        self.likely.resize(skus, 0.0);
+        self.held_back.resize(skus, 0);
+        self.divertible.resize(skus, 0);
+        self.expected_output.resize(skus, 0.0);
+    }
+}
+
 /// What buyers and vendors fear. Written by `policy` from last month's state.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct Fears {

@@ -62,6 +62,8 @@ crate::choice! {
         Dies = "dies",
         /// High-bandwidth memory of a vendor (`place`), GB.
         Memory = "memory",
+        /// Finished chips (`item`) at the dock of a vendor (`place`).
+        Chips = "chips",
     }
 }
 

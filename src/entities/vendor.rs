@@ -3,6 +3,7 @@
 use bevy_ecs::prelude::Component;
 
 use super::{CountryId, FirmId, VendorId};
+use crate::calendar::Month;
 use crate::schema::{id_of, number, optional, share, text, whole};
 
 crate::table! {
@@ -85,4 +86,26 @@ pub struct Sales {
     pub lost_to_rules_total_usd: f64,
     /// Units shipped since the start (software maturity learns from it).
     pub cumulative_units: i64,
+}
+
+impl Sales {
+    /// Opens `month`: this month's revenue is zero, and the month a year ago is forgotten.
+    pub fn open(&mut self, month: Month) {
+        let slot = month.month() as usize - 1;
+        self.revenue_usd = 0.0;
+        self.revenue_china_usd = 0.0;
+        self.lost_to_rules_usd = 0.0;
+        self.trailing_usd[slot] = 0.0;
+        self.trailing_china_usd[slot] = 0.0;
+    }
+
+    /// Books `usd` for `units` sold in `month`, `china_usd` of it to buyers headquartered in China.
+    pub fn book(&mut self, month: Month, usd: f64, china_usd: f64, units: i64) {
+        let slot = month.month() as usize - 1;
+        self.revenue_usd += usd;
+        self.revenue_china_usd += china_usd;
+        self.trailing_usd[slot] += usd;
+        self.trailing_china_usd[slot] += china_usd;
+        self.cumulative_units += units;
+    }
 }
