@@ -101,6 +101,20 @@ crate::table! {
     }
 }
 
+crate::parameters! {
+    /// What performance is measured against.
+    pub struct CatalogueParameters in "chips" {
+        /// Dense 16-bit throughput of the reference chip, TFLOP/s.
+        reference_tflops_16bit,
+        /// Dense 8-bit throughput of the reference chip, TOP/s: one H100e.
+        reference_tops_8bit,
+        /// Memory bandwidth of the reference chip, GB/s.
+        reference_bandwidth_gbps,
+        /// Exponent on throughput in serving performance, the rest on memory bandwidth.
+        serving_flop_exponent,
+    }
+}
+
 /// A die.
 #[derive(Clone, Debug)]
 pub struct Die {

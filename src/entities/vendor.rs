@@ -94,7 +94,6 @@ impl Sales {
         let slot = month.month() as usize - 1;
         self.revenue_usd = 0.0;
         self.revenue_china_usd = 0.0;
-        self.lost_to_rules_usd = 0.0;
         self.trailing_usd[slot] = 0.0;
         self.trailing_china_usd[slot] = 0.0;
     }

@@ -113,7 +113,6 @@ pub struct SalesDesk {
     revenue: Vec<f64>,
     revenue_china: Vec<f64>,
     units: Vec<Count>,
-    lost: Vec<f64>,
     /// Units cancelled this month, `[sku]`.
     cancelled: Vec<Count>,
     /// Weighted orders of this month, `[sku]`.
@@ -176,12 +175,11 @@ fn eligible(order: &Order, captive: Option<FirmId>, now: Month) -> Count {
     }
 }
 
-/// Opens the month: who is where, no sales yet, refusals of this month at list price.
+/// Opens the month: who is where, no sales yet.
 pub(crate) fn open_month(
     clock: Res<Clock>,
     roster: Res<Roster>,
     catalogue: Res<Catalogue>,
-    licences: Res<LicenceBook>,
     grey: Res<GreyMarkets>,
     mut desk: ResMut<SalesDesk>,
     mut market: ResMut<ChipMarket>,
@@ -205,7 +203,6 @@ pub(crate) fn open_month(
     zero(&mut desk.revenue, roster.vendors.len());
     zero(&mut desk.revenue_china, roster.vendors.len());
     zero(&mut desk.units, roster.vendors.len());
-    zero(&mut desk.lost, roster.vendors.len());
     zero(&mut desk.china_nvidia_like, roster.vendors.len());
     desk.china_units = [0.0; 2];
     desk.china_h100e = [0.0; 2];
@@ -233,21 +230,9 @@ pub(crate) fn open_month(
             vendors.iter_many(&roster.vendors).flatten().map(|(v, _)| in_china(v.home.index())),
         );
     }
-    for application in &licences.applications {
-        if application.decided == Some(clock.now)
-            && matches!(application.outcome, Outcome::Denied | Outcome::Partial)
-        {
-            let refused = (application.units - application.granted).max(0) as f64;
-            desk.lost[application.vendor.index()] +=
-                refused * catalogue.sku(application.sku).price_usd;
-        }
-    }
     let mut at_work = vendors.iter_many_mut(&roster.vendors);
-    while let Some(Ok((vendor, mut sales))) = at_work.fetch_next() {
+    while let Some(Ok((_, mut sales))) = at_work.fetch_next() {
         sales.open(clock.now);
-        let lost = desk.lost[vendor.id.index()] * vendor.row.attach;
-        sales.lost_to_rules_usd = lost;
-        sales.lost_to_rules_total_usd += lost;
     }
 }
 

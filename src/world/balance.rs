@@ -311,6 +311,7 @@ impl Check<'_> {
             let place = std::slice::from_ref(&stock.place);
             let (places, items): (&[&str], &[&str]) = match stock.kind {
                 StockKind::Installed => (&["data_centres"], &["chips"]),
+                StockKind::Chips => (&["vendors"], &["chips"]),
                 StockKind::Dies => (&["vendors"], &["dies"]),
                 StockKind::Memory => (&["vendors"], &[]),
             };
@@ -403,7 +404,8 @@ impl Check<'_> {
                 ShockKind::Paradigm
                 | ShockKind::Awareness
                 | ShockKind::Staff
-                | ShockKind::TokenPrice => &["firms"],
+                | ShockKind::TokenPrice
+                | ShockKind::TrainingRun => &["firms"],
                 ShockKind::LineCapacity => &["lines"],
                 ShockKind::ChipPrice => &["vendors", "firms"],
             };
