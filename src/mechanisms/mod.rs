@@ -17,3 +17,15 @@ pub mod procurement;
 pub mod research;
 pub mod shipping;
 pub mod training;
+
+/// Every declared metric.
+#[must_use]
+pub fn all_metrics() -> &'static [&'static crate::metric::Metric] {
+    &[]
+}
+
+/// Every declared parameter.
+#[must_use]
+pub fn declared_parameters() -> Vec<&'static crate::parameters::Declared> {
+    Vec::new()
+}

@@ -4,3 +4,6 @@ pub mod definition;
 pub mod observation;
 
 pub use definition::Definition;
+pub mod load;
+pub mod populate;
+pub use load::{load, resolved_toml};
