@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! The `frugality` program.
+
+fn main() -> std::process::ExitCode {
+    frugality::cli::main()
+}
