@@ -10,6 +10,8 @@ pub mod metric;
 pub mod month;
 pub mod parameters;
 pub mod random;
+pub mod record;
+pub mod run;
 pub mod schema;
 pub mod units;
 pub mod world;

@@ -11,8 +11,14 @@ use crate::parameters::Declared;
 use crate::world::{Loaded, Refusal};
 
 mod check;
+mod exit;
+mod explain;
+mod metrics;
+mod month;
 mod parameters;
+mod run;
 mod schema;
+mod score;
 mod show;
 
 /// Agent-based simulation of export controls on AI chips.
@@ -20,6 +26,9 @@ mod show;
 #[command(name = "frugality", version, about, arg_required_else_help = true)]
 #[command(after_help = "\
 Examples:
+  frugality run reference                 the real world of AI chips, 2022 to 2035
+  frugality explain DIR                   why things happened in a run
+  frugality score DIR                     a run against what really happened
   frugality check reference               is the world in worlds/reference right?
   frugality show reference firms.bytedance  what it says of a firm, and where that is written
   frugality parameters reference          every parameter with its prior and source
@@ -32,10 +41,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    Run(run::RunArgs),
+    Explain(explain::ExplainArgs),
+    Score(score::Score),
     Check(check::Check),
     Show(show::Show),
     Schema(schema::Schema),
     Parameters(parameters::Parameters),
+    Metrics(metrics::MetricsArgs),
+    Month(month::MonthArgs),
 }
 
 /// Why a verb did not do what was asked.
@@ -70,6 +84,11 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut out = io::BufWriter::new(io::stdout().lock());
     let result = match arguments.verb {
+        Verb::Run(verb) => return run::run(&verb),
+        Verb::Explain(verb) => return explain::run(&verb),
+        Verb::Metrics(verb) => return metrics::run(&verb),
+        Verb::Month(verb) => return month::run(&verb),
+        Verb::Score(verb) => verb.run(&mut out).map_err(|e| Failure::Wrong(e.to_string())),
         Verb::Check(verb) => verb.run(&mut out),
         Verb::Show(verb) => verb.run(&mut out),
         Verb::Schema(verb) => verb.run(&mut out),

@@ -80,4 +80,10 @@ impl Chronicle {
     pub fn events(&self) -> &[Event] {
         &self.events
     }
+
+    /// Every event, in order, out of a log that is done with.
+    #[must_use]
+    pub fn into_events(self) -> Vec<Event> {
+        self.events
+    }
 }

@@ -15,6 +15,7 @@ use bevy_ecs::prelude::{Entity, Resource};
 use crate::calendar::Month;
 
 pub mod boards;
+pub mod breach;
 pub mod chip;
 pub mod chronicle;
 pub mod country;
@@ -23,6 +24,7 @@ pub mod ledger;
 pub mod licence;
 pub mod line;
 pub mod model;
+pub mod names;
 pub mod order;
 pub mod regulator;
 pub mod rule;

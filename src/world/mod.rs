@@ -9,6 +9,7 @@ use std::path::Path;
 
 pub mod definition;
 pub mod observation;
+pub mod populate;
 mod removal;
 
 mod balance;
