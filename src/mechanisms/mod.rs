@@ -45,7 +45,7 @@ macro_rules! rooms {
 rooms! {
     policy: PolicyParameters,
     design: DesignParameters,
-    fabs: FabParameters,
+    fabs: FabsParameters,
     licensing: LicensingParameters,
     procurement: ProcurementParameters,
     allocation: AllocationParameters,
