@@ -18,11 +18,13 @@
 //!
 //! **Progress**, Δt one month in years:
 //! - `Δln A_x = θ_x (s_x R)^λ A_x^(−β) Δt + spillover + noise`, x train or serve;
-//! - `ΔB = θ_B (s_B R)^λ Δt − d_B B Δt + paradigms`;
+//! - `ΔB = θ_B (s_B R)^λ A_B^(−β) Δt / ln 10 − d_B B Δt + paradigms`, `ln A_B = ln 10 ·` (what own
+//!   research has given to B so far): quality gets harder too, and what it gave fades. Without the
+//!   first B would outgrow everything else by 2035 (6 dex), without the second it would never age;
 //! - `θ_x = (e^(β g_x T) − 1)/(β T) / mean over the observed months of (s_x⁰ R)^λ` along the *observed*
 //!   frontier (table `frontier`, T its length in years), s⁰ the direction at κ̄ = 1: a lab with these
 //!   inputs grows by g_x a year. Growth rates are the parameters, since θ, λ and β are not identified
-//!   apart. θ_B likewise with β = 0.
+//!   apart. θ_B likewise, from g_B ln 10.
 //!
 //! **Spillover**: `δ · max over j ≠ i of o_j (ln A_j(t − lag_j) − ln A_i)⁺ · R_i/(R_i + R_half) Δt`.
 //! Open developers publish soon and whole (o = 1), closed ones leak late and less. Histories before
@@ -46,7 +48,7 @@
 
 mod law;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use bevy_ecs::prelude::{Query, Res, ResMut, Resource};
 
@@ -115,12 +117,12 @@ crate::parameters! {
         reallocation_speed,
         /// Most that reallocation can add to staff, a year.
         reallocation_limit,
-        /// Annual cost of a researcher, January 2022, w₀.
-        researcher_wage_usd_year,
+        /// Annual cost of a researcher, January 2022, w₀; `finance` pays planned staff at the same.
+        wage_usd_year,
         /// Growth of that cost, g_w.
-        researcher_wage_growth,
+        wage_growth,
         /// Rise of the wage with the share of reallocated staff, η.
-        researcher_wage_slope,
+        wage_slope,
         /// Years for which staff grows at the firm's own rate.
         staff_growth_years,
         /// Growth of staff in the long run.
@@ -222,7 +224,7 @@ pub(crate) fn start(
         theta: [
             solve(p.g_train, free[0], p.ideas_harder),
             solve(p.g_serve, free[1], p.ideas_harder),
-            solve(p.g_quality, free[2], 0.0),
+            solve(p.g_quality * std::f64::consts::LN_10, free[2], p.ideas_harder),
         ],
         firms: firms.len(),
         open: firms.iter().map(|row| row.open_weights).collect(),
@@ -249,23 +251,10 @@ pub(crate) fn lab(row: &FirmRow, p: &ResearchParameters, luck: &Luck) -> Lab {
     Lab {
         staff: row.research_staff,
         planned_staff: row.research_staff,
-        reallocated_staff: 0.0,
         ln_a_train: row.ln_a_train,
         ln_a_serve: row.ln_a_serve,
-        quality_bonus: 0.0,
-        distilled: 0.0,
-        input: 0.0,
-        experiment_elasticity: 0.0,
         direction: law::direction(p.direction_odds, p.direction_train_share, 0.0, 1.0),
-        gain_train: [0.0; 3],
-        gain_serve: [0.0; 4],
-        gain_quality: [0.0; 3],
-        weight: 0.0,
-        event: None,
-        possible_capability: 0.0,
-        possible_log10_flop: 0.0,
-        ln_a_effective: 0.0,
-        luck: luck.stream(Purpose::Research, random::key_of(&[&row.id])),
+        ..Lab::at_rest(luck.stream(Purpose::Research, random::key_of(&[&row.id])))
     }
 }
 
@@ -306,7 +295,7 @@ pub(crate) fn hire(
     } else {
         1.0
     };
-    let wage = p.researcher_wage_usd_year * maths::exp(p.researcher_wage_growth * years);
+    let wage = p.wage_usd_year * maths::exp(p.wage_growth * years);
     let mut labs = firms.iter_many_mut(&roster.firms);
     while let Some(Ok((firm, compute, mut purse, mut lab))) = labs.fetch_next() {
         let lab = &mut *lab;
@@ -345,7 +334,7 @@ fn reallocate(
     }
     let means = unspent.amount(settings.quantum);
     let extra = lab.reallocated_staff / lab.planned_staff;
-    let dear = wage * maths::pow(1.0 + extra, p.researcher_wage_slope);
+    let dear = wage * maths::pow(1.0 + extra, p.wage_slope);
     let wanted = p.reallocation_rate * means / dear;
     let step = (p.reallocation_speed * (wanted - lab.reallocated_staff))
         .min(p.reallocation_limit * (lab.planned_staff + lab.reallocated_staff) / f64::from(YEAR));
@@ -544,7 +533,8 @@ pub(crate) fn advance(
         let gains = [
             own(0, lab.ln_a_train, p.ideas_harder),
             own(1, lab.ln_a_serve, p.ideas_harder),
-            own(2, 0.0, 0.0),
+            own(2, lab.gain_quality[0] * std::f64::consts::LN_10, p.ideas_harder)
+                / std::f64::consts::LN_10,
         ];
         let mut spilt = [0.0; AXES];
         if switches.spillover && lab.input > 0.0 {

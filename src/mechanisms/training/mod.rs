@@ -30,7 +30,7 @@
 //! and efficiency moves it little, progress moves it.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use bevy_ecs::prelude::{Query, Res, ResMut, Resource};
 
