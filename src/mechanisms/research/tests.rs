@@ -3,8 +3,11 @@
 use bevy_ecs::prelude::World;
 use bevy_ecs::system::RunSystemOnce;
 
+use super::measures::*;
 use super::*;
 use crate::entities::FirmId;
+use crate::entities::firm::Group;
+use crate::metric::Readings;
 
 /// Parameters of the tests: a plausible world.
 const VALUES: &[(&str, f64)] = &[

@@ -3,8 +3,10 @@
 use bevy_ecs::prelude::World;
 use bevy_ecs::system::RunSystemOnce;
 
+use super::measures::*;
 use super::*;
 use crate::entities::script::ShockRow;
+use crate::metric::Readings;
 
 /// Parameters of the tests: a plausible world.
 const VALUES: &[(&str, f64)] = &[
