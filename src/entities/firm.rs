@@ -271,6 +271,34 @@ pub struct Lab {
     pub luck: Stream,
 }
 
+impl Lab {
+    /// A lab with nobody in it.
+    #[must_use]
+    pub const fn at_rest(luck: Stream) -> Self {
+        Self {
+            staff: 0.0,
+            planned_staff: 0.0,
+            reallocated_staff: 0.0,
+            ln_a_train: 0.0,
+            ln_a_serve: 0.0,
+            quality_bonus: 0.0,
+            distilled: 0.0,
+            input: 0.0,
+            experiment_elasticity: 0.0,
+            direction: [0.0, 0.0, 1.0],
+            gain_train: [0.0; 3],
+            gain_serve: [0.0; 4],
+            gain_quality: [0.0; 3],
+            weight: 0.0,
+            event: None,
+            possible_capability: 0.0,
+            possible_log10_flop: 0.0,
+            ln_a_effective: 0.0,
+            luck,
+        }
+    }
+}
+
 #[cfg(test)]
 impl FirmRow {
     /// A developer without means, for tests to change.

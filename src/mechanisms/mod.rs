@@ -42,6 +42,9 @@ macro_rules! rooms {
     };
 }
 
+#[cfg(test)]
+mod trajectories;
+
 rooms! {
     policy: PolicyParameters,
     design: DesignParameters,

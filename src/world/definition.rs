@@ -58,6 +58,14 @@ macro_rules! definition {
                 vec![$((<$row as Row>::TABLE, self.$table.len()),)*]
             }
 
+            /// The same world with the rows of every table in the order of their ids: the
+            /// order that a loaded world has, whatever the order in its files.
+            #[must_use]
+            pub fn sorted(mut self) -> Self {
+                $(self.$table.sort_by(|a, b| a.id.cmp(&b.id));)*
+                self
+            }
+
             /// Builds a definition from checked rows: `rows(table)` gives (id, values) of
             /// every row of a table, in any order.
             pub fn build(

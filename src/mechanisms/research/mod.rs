@@ -18,11 +18,13 @@
 //!
 //! **Progress**, Δt one month in years:
 //! - `Δln A_x = θ_x (s_x R)^λ A_x^(−β) Δt + spillover + noise`, x train or serve;
-//! - `ΔB = θ_B (s_B R)^λ Δt − d_B B Δt + paradigms`;
+//! - `ΔB = θ_B (s_B R)^λ A_B^(−β) Δt / ln 10 − d_B B Δt + paradigms`, `ln A_B = ln 10 ·` (what own
+//!   research has given to B so far): quality gets harder too, and what it gave fades. Without the
+//!   first B would outgrow everything else by 2035 (6 dex), without the second it would never age;
 //! - `θ_x = (e^(β g_x T) − 1)/(β T) / mean over the observed months of (s_x⁰ R)^λ` along the *observed*
 //!   frontier (table `frontier`, T its length in years), s⁰ the direction at κ̄ = 1: a lab with these
 //!   inputs grows by g_x a year. Growth rates are the parameters, since θ, λ and β are not identified
-//!   apart. θ_B likewise with β = 0.
+//!   apart. θ_B likewise, from g_B ln 10.
 //!
 //! **Spillover**: `δ · max over j ≠ i of o_j (ln A_j(t − lag_j) − ln A_i)⁺ · R_i/(R_i + R_half) Δt`.
 //! Open developers publish soon and whole (o = 1), closed ones leak late and less. Histories before
@@ -45,20 +47,22 @@
 //! speed. `w E` of a month leaves [`Purse::unspent`] for [`Purse::reallocated`], which `finance` pays.
 
 mod law;
+mod measures;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use bevy_ecs::prelude::{Query, Res, ResMut, Resource};
 
 use self::law::{Inputs, Technology};
+pub use self::measures::METRICS;
+pub(crate) use self::measures::measure;
 use crate::calendar::Month;
 use crate::entities::boards::{Frontier, Offers};
 use crate::entities::chronicle::{Chronicle, EventId};
-use crate::entities::firm::{Compute, Firm, FirmRow, Group, Lab, Purse};
+use crate::entities::firm::{Compute, Firm, FirmRow, Lab, Purse};
 use crate::entities::script::{FrontierRow, Script, ShockKind, ShockRow};
 use crate::entities::{Clock, Roster, Settings, Switches};
 use crate::maths;
-use crate::metric::Readings;
 use crate::random::{self, Luck, Purpose, Stream};
 use crate::units::Money;
 
@@ -115,12 +119,12 @@ crate::parameters! {
         reallocation_speed,
         /// Most that reallocation can add to staff, a year.
         reallocation_limit,
-        /// Annual cost of a researcher, January 2022, w₀.
-        researcher_wage_usd_year,
+        /// Annual cost of a researcher, January 2022, w₀; `finance` pays planned staff at the same.
+        wage_usd_year,
         /// Growth of that cost, g_w.
-        researcher_wage_growth,
+        wage_growth,
         /// Rise of the wage with the share of reallocated staff, η.
-        researcher_wage_slope,
+        wage_slope,
         /// Years for which staff grows at the firm's own rate.
         staff_growth_years,
         /// Growth of staff in the long run.
@@ -222,7 +226,7 @@ pub(crate) fn start(
         theta: [
             solve(p.g_train, free[0], p.ideas_harder),
             solve(p.g_serve, free[1], p.ideas_harder),
-            solve(p.g_quality, free[2], 0.0),
+            solve(p.g_quality * std::f64::consts::LN_10, free[2], p.ideas_harder),
         ],
         firms: firms.len(),
         open: firms.iter().map(|row| row.open_weights).collect(),
@@ -249,23 +253,10 @@ pub(crate) fn lab(row: &FirmRow, p: &ResearchParameters, luck: &Luck) -> Lab {
     Lab {
         staff: row.research_staff,
         planned_staff: row.research_staff,
-        reallocated_staff: 0.0,
         ln_a_train: row.ln_a_train,
         ln_a_serve: row.ln_a_serve,
-        quality_bonus: 0.0,
-        distilled: 0.0,
-        input: 0.0,
-        experiment_elasticity: 0.0,
         direction: law::direction(p.direction_odds, p.direction_train_share, 0.0, 1.0),
-        gain_train: [0.0; 3],
-        gain_serve: [0.0; 4],
-        gain_quality: [0.0; 3],
-        weight: 0.0,
-        event: None,
-        possible_capability: 0.0,
-        possible_log10_flop: 0.0,
-        ln_a_effective: 0.0,
-        luck: luck.stream(Purpose::Research, random::key_of(&[&row.id])),
+        ..Lab::at_rest(luck.stream(Purpose::Research, random::key_of(&[&row.id])))
     }
 }
 
@@ -306,7 +297,7 @@ pub(crate) fn hire(
     } else {
         1.0
     };
-    let wage = p.researcher_wage_usd_year * maths::exp(p.researcher_wage_growth * years);
+    let wage = p.wage_usd_year * maths::exp(p.wage_growth * years);
     let mut labs = firms.iter_many_mut(&roster.firms);
     while let Some(Ok((firm, compute, mut purse, mut lab))) = labs.fetch_next() {
         let lab = &mut *lab;
@@ -345,7 +336,7 @@ fn reallocate(
     }
     let means = unspent.amount(settings.quantum);
     let extra = lab.reallocated_staff / lab.planned_staff;
-    let dear = wage * maths::pow(1.0 + extra, p.researcher_wage_slope);
+    let dear = wage * maths::pow(1.0 + extra, p.wage_slope);
     let wanted = p.reallocation_rate * means / dear;
     let step = (p.reallocation_speed * (wanted - lab.reallocated_staff))
         .min(p.reallocation_limit * (lab.planned_staff + lab.reallocated_staff) / f64::from(YEAR));
@@ -544,7 +535,8 @@ pub(crate) fn advance(
         let gains = [
             own(0, lab.ln_a_train, p.ideas_harder),
             own(1, lab.ln_a_serve, p.ideas_harder),
-            own(2, 0.0, 0.0),
+            own(2, lab.gain_quality[0] * std::f64::consts::LN_10, p.ideas_harder)
+                / std::f64::consts::LN_10,
         ];
         let mut spilt = [0.0; AXES];
         if switches.spillover && lab.input > 0.0 {
@@ -633,166 +625,4 @@ fn distillable(
     }
     let from: Month = clock.now - lag_months(p.distillation_lag);
     frontier.best_at(from)
-}
-
-/// Writes down what the month did to every lab and to the gap between the groups.
-pub(crate) fn measure(
-    roster: Res<Roster>,
-    settings: Res<Settings>,
-    mut readings: ResMut<Readings>,
-    firms: Query<(&Firm, &Purse, &Lab)>,
-) {
-    let mut groups = [Means::default(); 2];
-    let mut frontier = [f64::NEG_INFINITY; AXES];
-    for (firm, purse, lab) in firms.iter_many(&roster.firms).flatten() {
-        let row = firm.id.index();
-        let mut set = |metric, value| readings.set_for(metric, row, value);
-        set(&RESEARCH_STAFF, lab.staff);
-        set(&REALLOCATED_STAFF, lab.reallocated_staff);
-        set(&REALLOCATED_USD, purse.reallocated.amount(settings.quantum));
-        set(&RESEARCH_INPUT, lab.input);
-        set(&EXPERIMENT_ELASTICITY, lab.experiment_elasticity);
-        set(&DIRECTION_TRAIN, lab.direction[0]);
-        set(&DIRECTION_SERVE, lab.direction[1]);
-        set(&DIRECTION_QUALITY, lab.direction[2]);
-        set(&LN_A_TRAIN, lab.ln_a_train);
-        set(&LN_A_SERVE, lab.ln_a_serve);
-        set(&QUALITY_BONUS, lab.quality_bonus);
-        set(&DISTILLED, lab.distilled);
-        set(&GAIN_TRAIN_OWN, lab.gain_train[0]);
-        set(&GAIN_TRAIN_SPILLOVER, lab.gain_train[1]);
-        set(&GAIN_TRAIN_NOISE, lab.gain_train[2]);
-        set(&GAIN_SERVE_OWN, lab.gain_serve[0]);
-        set(&GAIN_SERVE_SPILLOVER, lab.gain_serve[1]);
-        set(&GAIN_SERVE_LEARNING, lab.gain_serve[2]);
-        set(&GAIN_SERVE_NOISE, lab.gain_serve[3]);
-        set(&GAIN_QUALITY_OWN, lab.gain_quality[0]);
-        set(&GAIN_QUALITY_PARADIGMS, lab.gain_quality[1]);
-        set(&GAIN_QUALITY_FADING, lab.gain_quality[2]);
-        if !firm.row.developer {
-            continue;
-        }
-        frontier[0] = frontier[0].max(lab.ln_a_train);
-        frontier[1] = frontier[1].max(lab.ln_a_serve);
-        match firm.row.group {
-            Group::Constrained => groups[0].add(lab),
-            Group::Unconstrained => groups[1].add(lab),
-            Group::Neither => {}
-        }
-    }
-    if frontier[0].is_finite() {
-        readings.set(&FRONTIER_LN_A_TRAIN, frontier[0]);
-        readings.set(&FRONTIER_LN_A_SERVE, frontier[1]);
-    }
-    for (group, train, serve) in [
-        (&groups[0], &LN_A_TRAIN_CONSTRAINED, &LN_A_SERVE_CONSTRAINED),
-        (&groups[1], &LN_A_TRAIN_UNCONSTRAINED, &LN_A_SERVE_UNCONSTRAINED),
-    ] {
-        if let Some([mean_train, mean_serve]) = group.mean() {
-            readings.set(train, mean_train);
-            readings.set(serve, mean_serve);
-        }
-    }
-    let (Some(constrained), Some(unconstrained)) = (groups[0].mean(), groups[1].mean()) else {
-        return;
-    };
-    let train = constrained[0] - unconstrained[0];
-    let serve = constrained[1] - unconstrained[1];
-    readings.set(&EFFICIENCY_GAP_TRAIN, train);
-    readings.set(&EFFICIENCY_GAP_SERVE, serve);
-    readings.set(&EFFICIENCY_GAP, train + serve);
-    let best = |k: usize| groups[0].best[k] - groups[1].best[k];
-    readings.set(&EFFICIENCY_GAP_TRAIN_BEST, best(0));
-    readings.set(&EFFICIENCY_GAP_SERVE_BEST, best(1));
-    readings.set(&EFFICIENCY_GAP_BEST, best(2));
-}
-
-/// Weighted mean and best of a group's efficiency.
-#[derive(Clone, Copy, Debug)]
-struct Means {
-    count: f64,
-    weight: f64,
-    plain: [f64; AXES],
-    weighted: [f64; AXES],
-    /// Best training, best serving, best sum of both.
-    best: [f64; 3],
-}
-
-impl Default for Means {
-    fn default() -> Self {
-        Self {
-            count: 0.0,
-            weight: 0.0,
-            plain: [0.0; AXES],
-            weighted: [0.0; AXES],
-            best: [f64::NEG_INFINITY; 3],
-        }
-    }
-}
-
-impl Means {
-    fn add(&mut self, lab: &Lab) {
-        let (train, serve) = (lab.ln_a_train, lab.ln_a_serve);
-        self.count += 1.0;
-        self.weight += lab.weight;
-        for (axis, value) in [train, serve].into_iter().enumerate() {
-            self.plain[axis] += value;
-            self.weighted[axis] += lab.weight * value;
-        }
-        for (best, value) in self.best.iter_mut().zip([train, serve, train + serve]) {
-            *best = best.max(value);
-        }
-    }
-
-    /// The mean, weighted by compute at the start; plain where nobody had any.
-    fn mean(&self) -> Option<[f64; AXES]> {
-        if self.count == 0.0 {
-            None
-        } else if self.weight > 0.0 {
-            Some(self.weighted.map(|sum| sum / self.weight))
-        } else {
-            Some(self.plain.map(|sum| sum / self.count))
-        }
-    }
-}
-
-crate::metrics! {
-    World {
-        EFFICIENCY_GAP_TRAIN = "efficiency_gap_train", "ln", "Mean ln A_train of constrained developers less that of unconstrained ones, each weighted by training compute (H100e, owned and rented) in the first month. Its treated-minus-counterfactual difference is the frugality premium in training.";
-        EFFICIENCY_GAP_SERVE = "efficiency_gap_serve", "ln", "The same for ln A_serve.";
-        EFFICIENCY_GAP = "efficiency_gap", "ln", "efficiency_gap_train + efficiency_gap_serve.";
-        EFFICIENCY_GAP_TRAIN_BEST = "efficiency_gap_train_best", "ln", "Highest ln A_train of a constrained developer less the highest of an unconstrained one.";
-        EFFICIENCY_GAP_SERVE_BEST = "efficiency_gap_serve_best", "ln", "The same for ln A_serve.";
-        EFFICIENCY_GAP_BEST = "efficiency_gap_best", "ln", "The same for ln A_train + ln A_serve of one developer.";
-        LN_A_TRAIN_CONSTRAINED = "ln_a_train_constrained", "ln", "Mean ln A_train of constrained developers, weighted by training compute in the first month.";
-        LN_A_TRAIN_UNCONSTRAINED = "ln_a_train_unconstrained", "ln", "The same of unconstrained developers.";
-        LN_A_SERVE_CONSTRAINED = "ln_a_serve_constrained", "ln", "Mean ln A_serve of constrained developers, weighted by training compute in the first month.";
-        LN_A_SERVE_UNCONSTRAINED = "ln_a_serve_unconstrained", "ln", "The same of unconstrained developers.";
-        FRONTIER_LN_A_TRAIN = "frontier_ln_a_train", "ln", "Highest ln A_train of any developer.";
-        FRONTIER_LN_A_SERVE = "frontier_ln_a_serve", "ln", "Highest ln A_serve of any developer.";
-    }
-    Firm {
-        RESEARCH_STAFF = "research_staff", "person", "Researchers and engineers, planned and reallocated.";
-        REALLOCATED_STAFF = "reallocated_staff", "person", "The part that unspent chip money pays.";
-        REALLOCATED_USD = "reallocated_usd", "USD/month", "Unspent chip money that became wages this month.";
-        RESEARCH_INPUT = "research_input", "1", "Research input R; the frontier lab in the first complete month of its record is 1.";
-        EXPERIMENT_ELASTICITY = "experiment_elasticity", "1", "Elasticity of R with respect to experiment compute.";
-        DIRECTION_TRAIN = "direction_train", "share", "Share of research effort in training efficiency.";
-        DIRECTION_SERVE = "direction_serve", "share", "Share of research effort in serving efficiency.";
-        DIRECTION_QUALITY = "direction_quality", "share", "Share of research effort in quality.";
-        LN_A_TRAIN = "ln_a_train", "ln", "Training efficiency: log of compute saved at equal capability, frontier of January 2022 = 0.";
-        LN_A_SERVE = "ln_a_serve", "ln", "Serving efficiency: log of tokens per unit of compute from a model of equal size, frontier of January 2022 = 0.";
-        QUALITY_BONUS = "quality_bonus_dex", "dex", "Quality bonus B: post-training, data, paradigms.";
-        DISTILLED = "distilled_dex", "dex", "Capability copied by distillation, D.";
-        GAIN_TRAIN_OWN = "gain_train_own", "ln", "Part of ln A_train gained by own research since the start.";
-        GAIN_TRAIN_SPILLOVER = "gain_train_spillover", "ln", "Part gained by spillover since the start.";
-        GAIN_TRAIN_NOISE = "gain_train_noise", "ln", "Part gained by noise since the start.";
-        GAIN_SERVE_OWN = "gain_serve_own", "ln", "Part of ln A_serve gained by own research since the start.";
-        GAIN_SERVE_SPILLOVER = "gain_serve_spillover", "ln", "Part gained by spillover since the start.";
-        GAIN_SERVE_LEARNING = "gain_serve_learning", "ln", "Part gained by serving under rationing since the start.";
-        GAIN_SERVE_NOISE = "gain_serve_noise", "ln", "Part gained by noise since the start.";
-        GAIN_QUALITY_OWN = "gain_quality_own", "dex", "What own research gave to B since the start.";
-        GAIN_QUALITY_PARADIGMS = "gain_quality_paradigms", "dex", "What paradigms gave to B since the start.";
-        GAIN_QUALITY_FADING = "gain_quality_fading", "dex", "What fading took from B since the start (negative).";
-    }
 }

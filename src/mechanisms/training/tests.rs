@@ -3,35 +3,40 @@
 use bevy_ecs::prelude::World;
 use bevy_ecs::system::RunSystemOnce;
 
+use super::measures::*;
 use super::*;
 use crate::entities::script::ShockRow;
+use crate::metric::Readings;
 
 /// Parameters of the tests: a plausible world.
+const VALUES: &[(&str, f64)] = &[
+    ("cluster_reference_h100e", 8_000.0),
+    ("cluster_size_penalty", 0.03),
+    ("equal_quality_dex", 26.0),
+    ("interconnect_penalty", 0.08),
+    ("interconnect_reference_gbps", 900.0),
+    ("ln_a_base", -1.6),
+    ("mfu", 0.38),
+    ("model_age_months", 18.0),
+    ("post_training_months", 3.0),
+    ("release_gain_dex", 0.35),
+    ("release_noise_dex", 0.1),
+    ("run_months", 4.0),
+    ("run_pause_months", 4.0),
+    ("scale_dependent_share", 0.6),
+    ("scale_reference_log10_flop", 25.0),
+    ("serving_reference_log10_flop", 24.53),
+    ("serving_size_exponent", 0.4),
+    ("small_tier_compute", 0.1),
+    ("small_tier_loss_dex", 0.6),
+    ("small_tier_tokens", 3.0),
+    ("smallest_run_log10_flop", 22.5),
+    ("tokens_m_per_h100e_month", 418.0),
+];
+
 pub(crate) fn parameters() -> TrainingParameters {
-    TrainingParameters::from_values(&mut |name| match name {
-        "mfu" => 0.38,
-        "run_months" => 4.0,
-        "post_training_months" => 3.0,
-        "cluster_reference_h100e" => 8000.0,
-        "cluster_size_penalty" => 0.03,
-        "interconnect_reference_gbps" => 900.0,
-        "interconnect_penalty" => 0.08,
-        "scale_dependent_share" => 0.6,
-        "ln_a_base" => -1.6,
-        "scale_reference_log10_flop" => 25.0,
-        "release_gain_dex" => 0.35,
-        "model_age_months" => 18.0,
-        "run_pause_months" => 4.0,
-        "smallest_run_log10_flop" => 22.5,
-        "release_noise_dex" => 0.1,
-        "small_tier_compute" => 0.1,
-        "small_tier_loss_dex" => 0.6,
-        "small_tier_tokens" => 3.0,
-        "tokens_m_per_h100e_month" => 418.0,
-        "serving_reference_log10_flop" => 24.53,
-        "serving_size_exponent" => 0.4,
-        "equal_quality_dex" => 26.0,
-        other => panic!("no test value for {other}"),
+    TrainingParameters::from_values(&mut |name| {
+        VALUES.iter().find(|(known, _)| *known == name).expect("a test value").1
     })
 }
 
@@ -152,25 +157,9 @@ fn world(p: TrainingParameters, firms: &[(FirmRow, f64)], script: Script) -> Wor
             ..Compute::default()
         };
         let lab = Lab {
-            staff: row.research_staff,
-            planned_staff: row.research_staff,
-            reallocated_staff: 0.0,
             ln_a_train: row.ln_a_train,
             ln_a_serve: row.ln_a_serve,
-            quality_bonus: 0.0,
-            distilled: 0.0,
-            input: 1.0,
-            experiment_elasticity: 0.5,
-            direction: [0.25, 0.25, 0.5],
-            gain_train: [0.0; 3],
-            gain_serve: [0.0; 4],
-            gain_quality: [0.0; 3],
-            weight: 1.0,
-            event: None,
-            possible_capability: 0.0,
-            possible_log10_flop: 0.0,
-            ln_a_effective: 0.0,
-            luck: luck.stream(Purpose::Research, 1),
+            ..Lab::at_rest(luck.stream(Purpose::Research, 1))
         };
         let firm =
             Firm { id: FirmId::at(i), home: crate::entities::CountryId(0), row: row.clone() };
