@@ -17,3 +17,7 @@ pub mod procurement;
 pub mod research;
 pub mod shipping;
 pub mod training;
+
+/// Market and finance run together in these tests; the rooms themselves do not know each other.
+#[cfg(test)]
+mod money_tests;
