@@ -5,6 +5,7 @@ use bevy_ecs::prelude::Resource;
 
 use super::{CountryId, FirmId};
 use crate::calendar::Month;
+use crate::maths;
 use crate::random::Stream;
 
 /// Last month's state of the chip market, `[sku]`. Written by `allocation`.
@@ -280,8 +281,13 @@ impl Frontier {
     }
 }
 
-/// Token offers of this month, `[option]`; an option is a firm's tier, then one
-/// self-hosted open option, then nothing. Written by `market`.
+/// Self-hosted options of every country: best open model of the constrained
+/// group's developers (big, small), then of everybody else (big, small).
+pub const SELF_HOSTED: usize = 4;
+
+/// Token offers of this month, `[option]`. Options are every developer's tiers in
+/// order of firms (big, small), then [`SELF_HOSTED`] open models that countries run
+/// themselves, then nothing. Written by `market`; the lists here hold the hosted ones.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct Offers {
     /// Firm of each hosted option.
@@ -290,14 +296,20 @@ pub struct Offers {
     pub tier: Vec<usize>,
     /// Posted price, USD per million tokens; not a number when nothing is on offer.
     pub price_usd_m: Vec<f64>,
-    /// Quality, dex.
+    /// Quality, dex; not a number when nothing is on offer.
     pub quality: Vec<f64>,
     /// Cost, fleet average, USD per million tokens.
     pub cost_usd_m: Vec<f64>,
+    /// Cost of a token from chips bought today, USD per million tokens.
+    pub replacement_cost_usd_m: Vec<f64>,
+    /// Energy, PUE included, kWh per million tokens.
+    pub energy_kwh_m: Vec<f64>,
     /// Tokens served this month, millions.
     pub tokens_m: Vec<f64>,
     /// Revenue this month, USD.
     pub revenue_usd: Vec<f64>,
+    /// The model behind each self-hosted option (position in `ModelBook::models`), if any.
+    pub self_hosted: [Option<u32>; SELF_HOSTED],
 }
 
 /// Annual AI spend of the world and its growth as planners see it. Written by `market`.
@@ -307,6 +319,23 @@ pub struct SpendOutlook {
     pub spend_usd_year: f64,
     /// Saturation of it.
     pub spend_max_usd_year: f64,
-    /// Growth that planners expect, ln a year.
+    /// Growth that planners expect while nothing saturates, ln a year.
     pub expected_growth: f64,
+    /// Shape of the saturation that planners know of (1: logistic).
+    pub saturation_shape: f64,
+}
+
+impl SpendOutlook {
+    /// Spend expected `years` ahead: the Richards curve through today's spend,
+    /// `E x / (1 + f^s (x^s − 1))^(1/s)`, x = e^(years · growth), f = E / E_max.
+    #[must_use]
+    pub fn expected(&self, years: f64) -> f64 {
+        if self.spend_usd_year <= 0.0 || self.spend_max_usd_year <= 0.0 {
+            return self.spend_usd_year.max(0.0);
+        }
+        let s = self.saturation_shape;
+        let x = maths::exp(years * self.expected_growth);
+        let f = maths::pow((self.spend_usd_year / self.spend_max_usd_year).min(1.0), s);
+        self.spend_usd_year * x / maths::pow(1.0 + f * (maths::pow(x, s) - 1.0), 1.0 / s)
+    }
 }

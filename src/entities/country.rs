@@ -19,6 +19,9 @@ crate::choice! {
     }
 }
 
+/// Tier of countries under arms embargo in the framework of January 2025.
+pub const BARRED_TIER: i64 = 3;
+
 crate::table! {
     /// Countries and regions: market, grid, alignment.
     pub struct CountryRow in "countries" {
@@ -86,14 +89,26 @@ pub struct Demand {
     pub spend_usd_year: f64,
     /// Saturation of the spend.
     pub spend_max_usd_year: f64,
-    /// ln of the quality-adjusted price, this month and the twelve before (newest first).
+    /// ln of the quality-adjusted price, last month and the twelve before (newest first).
     pub ln_price_history: [f64; 13],
-    /// Share of tokens of each option last month, `[option]` (see `boards::Offers`).
+    /// Share of tokens of each option last month, `[option]` (see `boards::Offers`); the last,
+    /// nothing, is the share of wants that no offer drew.
     pub share: Vec<f64>,
     /// Awareness of each firm's models in this country, 0 to 1, `[firm]`.
     pub awareness: Vec<f64>,
     /// Tokens used this month, millions.
     pub tokens_m: f64,
+    /// Tokens used this month on models of the constrained group, millions.
+    pub constrained_tokens_m: f64,
+    /// Money spent on AI this month, USD.
+    pub paid_usd: f64,
+    /// Money that found no capacity this month, USD.
+    pub unserved_usd: f64,
     /// Compute for self-hosting, H100e.
     pub self_host_h100e: f64,
+    /// ln of what scarcity adds to the price of self-hosting here.
+    pub self_host_scarcity: f64,
+    /// Habit of each option but nothing, `[option]`: smoothed utility over the
+    /// dissimilarity of its nest; minus infinity while it is not on offer.
+    pub habit: Vec<f64>,
 }

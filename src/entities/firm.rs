@@ -146,6 +146,35 @@ pub struct Finance {
     pub value_usd: f64,
     /// Months in a row in which the firm could not pay; it stops buying until it can.
     pub months_short_of_cash: i64,
+    /// Capital that core workloads need for each unit of core revenue, kept from the start.
+    pub core_capital_ratio: f64,
+    /// Annual equity on offer from investors now.
+    pub equity_on_offer_usd_year: f64,
+    /// ln of the quality-weighted inference per user in the first month; none before it.
+    pub ln_inference_start: Option<f64>,
+    /// ln of the quality-weighted inference per user over the first month's.
+    pub ln_inference_gain: f64,
+    /// Free cash flow, trailing, annual.
+    pub free_cash_flow_usd_year: f64,
+    /// Revenue of core business, tokens and rent of this quarter so far, for discipline.
+    pub quarter_revenue_usd: f64,
+    /// Event of the last change of plan.
+    pub event: Option<EventId>,
+}
+
+impl Finance {
+    /// Core revenue with its uplift, tokens and rent, annual.
+    #[must_use]
+    pub fn revenue_usd_year(&self) -> f64 {
+        self.uplifted_revenue_usd_year + self.ai_revenue_usd_year
+    }
+
+    /// AI capex for each unit of revenue; 0 without revenue.
+    #[must_use]
+    pub fn intensity(&self) -> f64 {
+        let revenue = self.revenue_usd_year();
+        if revenue > 0.0 { self.ai_capex_usd_year / revenue } else { 0.0 }
+    }
 }
 
 /// Buying of accelerators. Written by `procurement`; `licensing` and `allocation`

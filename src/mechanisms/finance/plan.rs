@@ -1,0 +1,266 @@
+//! What investors tolerate, what firms plan to build, and what they are worth.
+
+use bevy_ecs::prelude::{Local, Query, Res, ResMut};
+
+use super::cash::{LATE, kept_cash};
+use super::{
+    F_AI_CAPEX, F_AI_REVENUE, F_CAPEX, F_CAPITAL, F_CASH, F_CEILING, F_CORE, F_DEBT, F_EQUITY,
+    F_FCF, F_INTENSITY, F_OCF, F_PAYBACK, F_REVENUE, F_SHORT, F_UPLIFT, F_UPLIFT_PERCENT, F_VALUE,
+    FinanceParameters, Terms, W_CAPEX, W_CAPEX_TOTAL, W_CAPITAL, W_EXPECTED,
+};
+use crate::entities::boards::SpendOutlook;
+use crate::entities::chronicle::Chronicle;
+use crate::entities::firm::{Compute, Finance, Firm, Group, Ownership, Purse};
+use crate::entities::ledger::{Account, Ledger, Purpose};
+use crate::entities::{Clock, Roster, Settings, Switches};
+use crate::maths;
+use crate::metric::Readings;
+
+/// At the end of a quarter, lets investors of public firms judge free cash flow.
+pub(crate) fn answer_to_investors(
+    p: Res<FinanceParameters>,
+    clock: Res<Clock>,
+    switches: Res<Switches>,
+    roster: Res<Roster>,
+    mut chronicle: ResMut<Chronicle>,
+    mut firms: Query<(&Firm, &mut Finance)>,
+) {
+    if !clock.now.ends_quarter() {
+        return;
+    }
+    let mut each = firms.iter_many_mut(&roster.firms);
+    while let Some(Ok((firm, mut finance))) = each.fetch_next() {
+        let f = &mut *finance;
+        let margin = if f.quarter_revenue_usd > 0.0 {
+            f.quarter_free_cash_flow_usd / f.quarter_revenue_usd
+        } else {
+            0.0
+        };
+        f.quarter_free_cash_flow_usd = 0.0;
+        f.quarter_revenue_usd = 0.0;
+        let full = Terms::of(&p, firm.row.ownership).ceiling;
+        if firm.row.ownership != Ownership::Public || !switches.discipline {
+            f.capex_ceiling = full;
+            f.quarters_below = 0;
+            continue;
+        }
+        if margin >= p.discipline_margin {
+            f.quarters_below = 0;
+            f.capex_ceiling += p.discipline_recovery * (full - f.capex_ceiling);
+            continue;
+        }
+        f.quarters_below += 1;
+        if f.quarters_below as f64 > p.discipline_quarters {
+            let lowest = p.discipline_floor * full;
+            let cut = (f.capex_ceiling * (1.0 - p.discipline_cut)).max(lowest);
+            if cut < f.capex_ceiling {
+                let quarters = f.quarters_below;
+                let id = chronicle.log(
+                    clock.now,
+                    "capex_ceiling_cut",
+                    (&firm.row.id, ""),
+                    (cut, "share of operating cash flow"),
+                    f.event,
+                    || {
+                        format!(
+                            "{} has had a free-cash-flow margin below tolerance for {quarters} quarters; \
+                             investors lower its capex ceiling",
+                            firm.row.name
+                        )
+                    },
+                );
+                f.event = Some(id);
+                f.capex_ceiling = cut;
+            }
+        }
+    }
+}
+
+/// Desired AI capex I* before any ceiling, annual.
+pub(crate) fn desired(
+    p: &FinanceParameters,
+    f: &Finance,
+    plan_share: f64,
+    expected: f64,
+    kappa: f64,
+    rivals: Option<f64>,
+) -> f64 {
+    let access = maths::pow(kappa.max(1.0), -p.access_exponent);
+    let wanted = plan_share * p.capital_per_spend * expected * access
+        + f.core_capital_ratio * f.core_revenue_usd_year;
+    let race = rivals.map_or(0.0, |median| {
+        p.race_strength * (median - f.intensity()) * f.revenue_usd_year()
+    });
+    ((wanted - f.ai_capital_usd) / p.plan_adjustment_years
+        + f.ai_capital_usd / p.capital_life_years
+        + race)
+        .max(0.0)
+}
+
+/// Moves every firm's AI capex towards what it wants and may spend.
+pub(crate) fn plan_capex(
+    p: Res<FinanceParameters>,
+    clock: Res<Clock>,
+    settings: Res<Settings>,
+    switches: Res<Switches>,
+    roster: Res<Roster>,
+    outlook: Res<SpendOutlook>,
+    ledger: Res<Ledger>,
+    mut chronicle: ResMut<Chronicle>,
+    mut firms: Query<(&Firm, &mut Finance, &Purse)>,
+    mut rivals: Local<(Vec<(Group, f64)>, Vec<f64>)>,
+) {
+    let (intensities, others) = &mut *rivals;
+    intensities.clear();
+    for (firm, finance, _) in firms.iter_many(&roster.firms).flatten() {
+        // Not a number marks a firm that is nobody's rival.
+        let races = firm.row.plan_share > 0.0 && finance.revenue_usd_year() > 0.0;
+        intensities.push((firm.row.group, if races { finance.intensity() } else { f64::NAN }));
+    }
+    let mut each = firms.iter_many_mut(&roster.firms);
+    while let Some(Ok((firm, mut finance, purse))) = each.fetch_next() {
+        let (row, f) = (&firm.row, &mut *finance);
+        let terms = Terms::of(&p, row.ownership);
+        let expected = outlook.expected(terms.horizon);
+        f.expected_spend_usd_year = expected;
+        others.clear();
+        others.extend(intensities.iter().enumerate().filter_map(|(j, (group, x))| {
+            (j != firm.id.index() && *group == row.group && x.is_finite()).then_some(*x)
+        }));
+        let median = (switches.capex_race
+            && intensities[firm.id.index()].1.is_finite()
+            && !others.is_empty())
+        .then(|| {
+            others.sort_by(f64::total_cmp);
+            (others[(others.len() - 1) / 2] + others[others.len() / 2]) / 2.0
+        });
+        let wanted = desired(&p, f, row.plan_share, expected, purse.kappa, median);
+
+        let flow = f.operating_cash_flow_usd_year;
+        let room = (terms.debt_limit * flow - f.debt_usd).max(0.0);
+        let mut ceiling = f.capex_ceiling * flow.max(0.0) + p.debt_draw_rate * room
+            - f.base_capex_usd_year;
+        if row.ownership != Ownership::Public {
+            let cash = ledger.balance(Account::Firm(firm.id)) - purse.escrow - purse.unspent;
+            let idle = cash.amount(settings.quantum) - kept_cash(&p, row, f.revenue_usd_year());
+            ceiling += p.cash_use_rate * idle.max(0.0);
+            if f.equity_on_offer_usd_year > 0.0 {
+                ceiling += (f.equity_on_offer_usd_year + flow.min(0.0)).max(0.0);
+            }
+        }
+        let stopped = f.months_short_of_cash > 0;
+        let target = if stopped { 0.0 } else { wanted.min(ceiling.max(0.0)) };
+        let before = f.ai_capex_usd_year;
+        f.ai_capex_usd_year += p.capex_adjustment * (target - before);
+        // A year's plan that starts to fall is news once a year, in its first month.
+        if clock.now.month() == 1 && target < before * (1.0 - p.capex_adjustment) && before > 0.0 {
+            let bound = if stopped {
+                "it is short of cash"
+            } else if wanted > ceiling {
+                "its cash flow and debt allow no more"
+            } else {
+                "it expects to need no more"
+            };
+            let id = chronicle.log(
+                clock.now,
+                "capex_plan_cut",
+                (&row.id, ""),
+                (target, "USD/year"),
+                f.event,
+                || format!("{} lowers its plan for AI capex: {bound}", row.name),
+            );
+            f.event = Some(id);
+        }
+    }
+}
+
+/// Worth of a free cash flow `flow` that grows by `growth` for `years` and by `terminal`
+/// ever after, discounted at `rate` (all continuous).
+#[must_use]
+pub(crate) fn worth(flow: f64, growth: f64, rate: f64, years: f64, terminal: f64) -> f64 {
+    let d = rate - growth;
+    let last = maths::exp(-d * years);
+    let first = if d == 0.0 { years } else { (1.0 - last) / d };
+    let after = if rate > terminal { last / (rate - terminal) } else { 0.0 };
+    flow * (first + after)
+}
+
+/// Values firms and writes the metrics of the month.
+pub(crate) fn measure(
+    p: Res<FinanceParameters>,
+    settings: Res<Settings>,
+    roster: Res<Roster>,
+    clock: Res<Clock>,
+    outlook: Res<SpendOutlook>,
+    ledger: Res<Ledger>,
+    mut readings: ResMut<Readings>,
+    mut firms: Query<(&Firm, &mut Finance, &Compute)>,
+) {
+    let quantum = settings.quantum;
+    let ai_growth = if outlook.spend_usd_year > 0.0 {
+        maths::ln(outlook.expected(1.0) / outlook.spend_usd_year)
+    } else {
+        0.0
+    };
+    let late = clock.now >= LATE;
+    let (mut ai_capex, mut capex, mut capital) = (0.0, 0.0, 0.0);
+    let mut each = firms.iter_many_mut(&roster.firms);
+    while let Some(Ok((firm, mut finance, compute))) = each.fetch_next() {
+        let (row, f, i) = (&firm.row, &mut *finance, firm.id.index());
+        let terms = Terms::of(&p, row.ownership);
+        let account = Account::Firm(firm.id);
+        let cash = ledger.balance(account).amount(quantum);
+        let revenue = f.revenue_usd_year();
+        let core = if late { row.revenue_growth_late } else { row.revenue_growth };
+        let growth = if revenue > 0.0 {
+            (core * f.uplifted_revenue_usd_year + ai_growth * f.ai_revenue_usd_year) / revenue
+        } else {
+            0.0
+        };
+        let keep = f.base_capex_usd_year + f.ai_capital_usd / p.capital_life_years;
+        f.value_usd = worth(
+            f.operating_cash_flow_usd_year - keep,
+            growth.min(p.value_growth_cap),
+            terms.discount,
+            terms.value_horizon,
+            p.value_growth_terminal,
+        ) + cash
+            - f.debt_usd;
+        let uplift = f.uplifted_revenue_usd_year - f.core_revenue_usd_year;
+        let rent = 12.0 * ledger.this_month(account, Purpose::Rent).amount(quantum);
+        let income = f.ai_revenue_usd_year + rent.min(0.0) + p.uplift_margin * uplift
+            - compute.energy_usd_year
+            - p.running_cost_share * compute.capital_usd_year;
+        let payback = if income > 0.0 { f.ai_capital_usd / income } else { f64::NAN };
+        let total = f.ai_capex_usd_year + f.base_capex_usd_year;
+        ai_capex += f.ai_capex_usd_year;
+        capex += total;
+        capital += f.ai_capital_usd;
+        for (metric, value) in [
+            (&F_REVENUE, revenue),
+            (&F_CORE, f.core_revenue_usd_year),
+            (&F_UPLIFT, uplift),
+            (&F_UPLIFT_PERCENT, f.uplifted_revenue_usd_year / 100.0),
+            (&F_AI_REVENUE, f.ai_revenue_usd_year),
+            (&F_OCF, f.operating_cash_flow_usd_year),
+            (&F_FCF, f.free_cash_flow_usd_year),
+            (&F_CASH, cash),
+            (&F_DEBT, f.debt_usd),
+            (&F_CAPEX, total),
+            (&F_AI_CAPEX, f.ai_capex_usd_year),
+            (&F_INTENSITY, if revenue > 0.0 { f.intensity() } else { f64::NAN }),
+            (&F_CAPITAL, f.ai_capital_usd),
+            (&F_PAYBACK, payback),
+            (&F_VALUE, f.value_usd),
+            (&F_CEILING, f.capex_ceiling),
+            (&F_SHORT, f.months_short_of_cash as f64),
+            (&F_EQUITY, ledger.this_month(account, Purpose::Equity).amount(quantum)),
+        ] {
+            readings.set_for(metric, i, value);
+        }
+    }
+    readings.set(&W_CAPEX, ai_capex);
+    readings.set(&W_CAPEX_TOTAL, capex);
+    readings.set(&W_CAPITAL, capital);
+    readings.set(&W_EXPECTED, outlook.expected(p.planning_horizon_public));
+}

@@ -1,0 +1,329 @@
+//! Choice among offers, rationing at posted prices, and payment.
+
+use bevy_ecs::prelude::{Query, Res, ResMut};
+
+use super::{MarketParameters, TIERS, Trading};
+use crate::entities::boards::{Offers, SELF_HOSTED};
+use crate::entities::country::{Country, Demand};
+use crate::entities::firm::{Compute, Firm};
+use crate::entities::ledger::{Account, Ledger, Outside, Purpose};
+use crate::entities::{CountryId, FirmId, Roster, Settings};
+use crate::maths;
+use crate::units::Money;
+
+/// Rounds of rationing and spilling.
+const PASSES: usize = 3;
+
+/// Lets every country choose among hosted tiers, its own open models, and nothing:
+/// shares of tokens, `Σ over options + nothing = 1`.
+pub(crate) fn choose(
+    p: Res<MarketParameters>,
+    roster: Res<Roster>,
+    mut trading: ResMut<Trading>,
+    offers: Res<Offers>,
+    mut countries: Query<(&Country, &mut Demand)>,
+) {
+    let t = &mut *trading;
+    let (hosted, options, lambda) = (t.hosted, t.options(), p.nest_dissimilarity);
+    let developers = t.developers.len();
+    // Value of each hosted option to somebody to whom all developers are alike,
+    // over λ and relative to the best; `floor` is spent by now and serves as buffer.
+    let mut best_quality = f64::NEG_INFINITY;
+    for k in 0..options {
+        if t.quality[k] > best_quality {
+            best_quality = t.quality[k];
+        }
+    }
+    let mut best = f64::NEG_INFINITY;
+    for k in 0..hosted {
+        let price = offers.price_usd_m[k];
+        t.ln_price[k] = if price > 0.0 { maths::ln(price) } else { f64::NAN };
+        t.floor[k] = if t.quality[k].is_finite() && price > 0.0 {
+            let turned_away = 1.0 - t.served[offers.firm[k].index()];
+            p.quality_weight * (t.quality[k] - best_quality)
+                - p.price_weight * t.ln_price[k]
+                - p.ration_penalty * turned_away
+        } else {
+            f64::NEG_INFINITY
+        };
+        best = best.max(t.floor[k]);
+    }
+    for c in 0..t.open_price.len() / SELF_HOSTED {
+        for s in 0..SELF_HOSTED {
+            let price = t.open_price[c * SELF_HOSTED + s];
+            if !best.is_finite() && price > 0.0 {
+                best = p.quality_weight * (t.quality[hosted + s] - best_quality)
+                    - p.price_weight * maths::ln(price);
+            }
+        }
+    }
+    let mut each = countries.iter_many_mut(&roster.countries);
+    while let Some(Ok((country, mut demand))) = each.fetch_next() {
+        let demand = &mut *demand;
+        let c = country.id.index();
+        let row = &mut t.shares[c * options..(c + 1) * options];
+        for k in 0..options {
+            let (value, place) = if k < hosted {
+                (t.floor[k] - best, t.geography[c * developers + k / TIERS])
+            } else {
+                let s = k - hosted;
+                let price = t.open_price[c * SELF_HOSTED + s];
+                if price > 0.0 {
+                    let value = p.quality_weight * (t.quality[k] - best_quality)
+                        - p.price_weight * maths::ln(price);
+                    (value - best, t.open_geography[c * developers + t.origin[s]])
+                } else {
+                    (f64::NEG_INFINITY, 0.0)
+                }
+            };
+            let habit = &mut demand.habit[k];
+            *habit = if !value.is_finite() {
+                f64::NEG_INFINITY
+            } else if habit.is_finite() {
+                p.lock * *habit + (1.0 - p.lock) * (value / lambda + place)
+            } else {
+                value / lambda + place - p.entry_gap
+            };
+            row[k] = *habit;
+        }
+        // Shares within each nest, times the share of the nest.
+        let mut nests = [f64::NEG_INFINITY; 2];
+        for (n, (from, to)) in [(0, hosted), (hosted, options)].into_iter().enumerate() {
+            let most = row[from..to].iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            if !most.is_finite() {
+                row[from..to].fill(0.0);
+                continue;
+            }
+            for u in &mut row[from..to] {
+                *u -= most;
+            }
+            maths::exp_slice(&mut row[from..to]);
+            let mut sum = 0.0;
+            for (k, share) in row[from..to].iter_mut().enumerate() {
+                let d = if from == 0 { k / TIERS } else { t.origin[k] };
+                *share *= demand.awareness[t.developers[d].index()];
+                if from == 0 {
+                    *share *= t.access[c * developers + d];
+                }
+                sum += *share;
+            }
+            if sum > 0.0 {
+                for share in &mut row[from..to] {
+                    *share /= sum;
+                }
+                nests[n] = lambda * (maths::ln(sum) + most);
+            }
+        }
+        let top = nests[0].max(nests[1]).max(-p.outside_gap);
+        let weights = [nests[0], nests[1], -p.outside_gap].map(|v| maths::exp(v - top));
+        let sum = weights[0] + weights[1] + weights[2];
+        for share in &mut row[..hosted] {
+            *share *= weights[0] / sum;
+        }
+        for share in &mut row[hosted..] {
+            *share *= weights[1] / sum;
+        }
+        t.nothing[c] = weights[2] / sum;
+    }
+}
+
+/// Serves what was chosen at posted prices: pools of compute ration alike, part of the money
+/// turned away spills to free compute, in at most three passes.
+pub(crate) fn clear(
+    p: Res<MarketParameters>,
+    settings: Res<Settings>,
+    roster: Res<Roster>,
+    mut trading: ResMut<Trading>,
+    mut offers: ResMut<Offers>,
+    mut ledger: ResMut<Ledger>,
+    mut firms: Query<(&Firm, &mut Compute)>,
+    mut countries: Query<(&Country, &mut Demand)>,
+    mut free: bevy_ecs::prelude::Local<(Vec<f64>, Vec<f64>, Vec<f64>)>,
+) {
+    let (t, offers) = (&mut *trading, &mut *offers);
+    let (hosted, options) = (t.hosted, t.options());
+    let nations = roster.countries.len();
+    // Pools: firms, then countries. Compute free, wanted in this pass, share served.
+    let (left, wanted, served) = &mut *free;
+    let pools = roster.firms.len() + nations;
+    for list in [&mut *left, &mut *wanted, &mut *served] {
+        list.clear();
+        list.resize(pools, 0.0);
+    }
+    for (firm, compute) in firms.iter_many(&roster.firms).flatten() {
+        if firm.row.developer {
+            left[firm.id.index()] = compute.serving_h100e.max(0.0);
+        }
+    }
+    for (country, demand) in countries.iter_many(&roster.countries).flatten() {
+        let c = country.id.index();
+        left[roster.firms.len() + c] = demand.self_host_h100e;
+        t.purse[c] = demand.spend_usd_year / 12.0 * (1.0 - t.nothing[c]);
+        t.unserved[c] = 0.0;
+    }
+    let pool = |k: usize, c: usize, firm: &[FirmId]| {
+        if k < hosted { firm[k].index() } else { roster.firms.len() + c }
+    };
+    t.used.fill(0.0);
+    t.pressure.fill(0.0);
+    t.served.fill(1.0);
+    t.host_pressure.fill(0.0);
+    for pass in 0..PASSES {
+        wanted.fill(0.0);
+        for c in 0..nations {
+            let row = c * options..(c + 1) * options;
+            let mut money = 0.0;
+            for k in 0..options {
+                let share = t.shares[row.start + k];
+                if share > 0.0 && (pass == 0 || left[pool(k, c, &offers.firm)] > 0.0) {
+                    money += share * price(t, offers, c, k);
+                }
+            }
+            let scale = if money > 0.0 { t.purse[c] / money } else { 0.0 };
+            for k in 0..options {
+                let share = t.shares[row.start + k];
+                let at = pool(k, c, &offers.firm);
+                let tokens = if share > 0.0 && (pass == 0 || left[at] > 0.0) {
+                    let usd_m = scale * share;
+                    wanted[at] += usd_m / t.per_h100e[k];
+                    usd_m
+                } else {
+                    0.0
+                };
+                t.wanted[row.start + k] = tokens;
+            }
+            if money <= 0.0 {
+                t.unserved[c] += t.purse[c];
+                t.purse[c] = 0.0;
+            }
+        }
+        for at in 0..pools {
+            if pass == 0 {
+                let pressure = if left[at] > 0.0 { wanted[at] / left[at] } else { 0.0 };
+                if at < roster.firms.len() {
+                    t.pressure[at] = pressure;
+                } else {
+                    t.host_pressure[at - roster.firms.len()] = pressure;
+                }
+            }
+            served[at] = if wanted[at] > left[at] { left[at] / wanted[at] } else { 1.0 };
+            left[at] = if wanted[at] >= left[at] { 0.0 } else { left[at] - wanted[at] };
+            if pass == 0 && at < roster.firms.len() {
+                t.served[at] = served[at];
+            }
+        }
+        for c in 0..nations {
+            let mut turned_away = 0.0;
+            for k in 0..options {
+                let tokens = t.wanted[c * options + k];
+                if tokens > 0.0 {
+                    let got = tokens * served[pool(k, c, &offers.firm)];
+                    t.used[c * options + k] += got;
+                    turned_away += (tokens - got) * price(t, offers, c, k);
+                }
+            }
+            let again = if pass + 1 < PASSES { p.spill_share * turned_away } else { 0.0 };
+            t.purse[c] = again;
+            t.unserved[c] += turned_away - again;
+        }
+    }
+    // Payment, tokens and utilisation.
+    offers.tokens_m.fill(0.0);
+    offers.revenue_usd.fill(0.0);
+    let mut each = countries.iter_many_mut(&roster.countries);
+    while let Some(Ok((country, mut demand))) = each.fetch_next() {
+        let demand = &mut *demand;
+        let c = country.id.index();
+        let (mut tokens, mut value, mut paid, mut constrained) = (0.0, 0.0, 0.0, 0.0);
+        let relative = if p.price_weight > 0.0 { p.quality_weight / p.price_weight } else { 0.0 };
+        for k in 0..options {
+            let used = t.used[c * options + k];
+            if used <= 0.0 {
+                continue;
+            }
+            let price = price(t, offers, c, k);
+            tokens += used;
+            paid += used * price;
+            let ln_price = if k < hosted { t.ln_price[k] } else { maths::ln(price) };
+            value += used * (ln_price - relative * t.quality[k]);
+            if t.constrained[t.developer(k)] {
+                constrained += used;
+            }
+            if k < hosted {
+                offers.tokens_m[k] += used;
+                offers.revenue_usd[k] += used * price;
+            }
+        }
+        let history = &mut demand.ln_price_history;
+        history.rotate_right(1);
+        history[0] = if tokens > 0.0 { value / tokens } else { history[1] };
+        for k in 0..options {
+            let used = t.used[c * options + k];
+            demand.share[k] =
+                if tokens > 0.0 { used / tokens * (1.0 - t.nothing[c]) } else { 0.0 };
+        }
+        demand.share[options] = if tokens > 0.0 { t.nothing[c] } else { 1.0 };
+        demand.tokens_m = tokens;
+        demand.constrained_tokens_m = constrained;
+        demand.paid_usd = paid;
+        demand.unserved_usd = t.unserved[c];
+        // Hosts of open models are paid by what they contribute.
+        let open: f64 = (hosted..options)
+            .map(|k| {
+                let used = t.used[c * options + k];
+                if used > 0.0 { used * price(t, offers, c, k) } else { 0.0 }
+            })
+            .sum();
+        if open > 0.0 && demand.self_host_h100e > 0.0 {
+            for (_, host, h100e) in t.hosts.iter().filter(|h| h.0 == CountryId::at(c)) {
+                let usd = open * h100e / demand.self_host_h100e;
+                ledger.pay(
+                    Account::Outside(Outside::Users),
+                    Account::Firm(*host),
+                    Money::from_amount(usd, settings.quantum),
+                    Purpose::Tokens,
+                );
+            }
+        }
+    }
+    for k in 0..hosted {
+        ledger.pay(
+            Account::Outside(Outside::Users),
+            Account::Firm(offers.firm[k]),
+            Money::from_amount(offers.revenue_usd[k], settings.quantum),
+            Purpose::Tokens,
+        );
+    }
+    let mut each = firms.iter_many_mut(&roster.firms);
+    while let Some(Ok((firm, mut compute))) = each.fetch_next() {
+        let i = firm.id.index();
+        let (mut had, mut spare) = (0.0, 0.0);
+        if firm.row.developer {
+            (had, spare) = (compute.serving_h100e.max(0.0), left[i]);
+        } else {
+            for (country, _, h100e) in t.hosts.iter().filter(|h| h.1.index() == i) {
+                let at = roster.firms.len() + country.index();
+                let pooled: f64 = t.hosts.iter().filter(|h| h.0 == *country).map(|h| h.2).sum();
+                had += h100e;
+                spare += if pooled > 0.0 { left[at] * h100e / pooled } else { 0.0 };
+            }
+            let wanted: f64 = t
+                .hosts
+                .iter()
+                .filter(|h| h.1.index() == i)
+                .map(|h| h.2 * t.host_pressure[h.0.index()])
+                .sum();
+            t.pressure[i] = if had > 0.0 { wanted / had } else { 0.0 };
+        }
+        compute.utilisation = if had > 0.0 { ((had - spare) / had).clamp(0.0, 1.0) } else { 0.0 };
+    }
+}
+
+/// Price of option `k` in country `c`, USD per million tokens.
+fn price(t: &Trading, offers: &Offers, c: usize, k: usize) -> f64 {
+    if k < t.hosted {
+        offers.price_usd_m[k]
+    } else {
+        t.open_price[c * SELF_HOSTED + k - t.hosted]
+    }
+}

@@ -1,0 +1,212 @@
+//! How much a country wants to spend on AI, and whose models it knows.
+
+use bevy_ecs::prelude::{Query, Res, ResMut};
+
+use super::{MarketParameters, TIERS, Trading};
+use crate::entities::boards::{Offers, SpendOutlook};
+use crate::entities::chronicle::Chronicle;
+use crate::entities::country::{Country, Demand};
+use crate::entities::firm::Firm;
+use crate::entities::script::{Script, ShockKind};
+use crate::entities::{Clock, Roster, Switches};
+use crate::maths;
+
+/// Moves the AI spend of every country by adoption, and the planners' view of its growth.
+pub(crate) fn grow_spend(
+    p: Res<MarketParameters>,
+    clock: Res<Clock>,
+    script: Res<Script>,
+    roster: Res<Roster>,
+    mut trading: ResMut<Trading>,
+    mut outlook: ResMut<SpendOutlook>,
+    mut chronicle: ResMut<Chronicle>,
+    mut countries: Query<(&Country, &mut Demand)>,
+) {
+    for (at, shock) in script.beginning(clock.now) {
+        if shock.kind == ShockKind::DemandGrowth {
+            let cause = script.happened.get(at).copied().flatten();
+            chronicle.log(
+                clock.now,
+                "demand_discovered",
+                (&shock.id, ""),
+                (shock.quantity * p.demand_growth_scale, "ln/year"),
+                cause,
+                || format!("AI spend now grows by {} ln/year: {}", shock.quantity, shock.name),
+            );
+        }
+    }
+    let first = clock.elapsed() == 0;
+    let (mut before, mut after, mut most, mut free) = (0.0, 0.0, 0.0, 0.0);
+    let mut each = countries.iter_many_mut(&roster.countries);
+    while let Some(Ok((country, mut demand))) = each.fetch_next() {
+        let demand = &mut *demand;
+        before += demand.spend_usd_year;
+        if !first {
+            let growth = scripted_growth(&p, &script, &clock, &country.row.id)
+                * pace(&p, demand, clock.elapsed());
+            free += growth * demand.spend_usd_year;
+            demand.spend_usd_year *= maths::exp(growth * room(&p, demand) / 12.0);
+        }
+        after += demand.spend_usd_year;
+        most += demand.spend_max_usd_year;
+    }
+    outlook.spend_usd_year = after;
+    outlook.spend_max_usd_year = most;
+    if !first && before > 0.0 {
+        // Planners see growth and saturation apart.
+        trading.last_growth = free / before;
+        outlook.expected_growth +=
+            p.growth_expectation_speed * (trading.last_growth - outlook.expected_growth);
+    }
+}
+
+/// Growth g_E of a country, ln/year: of the scripted events at work that name it (or
+/// nobody), the last to begin.
+fn scripted_growth(p: &MarketParameters, script: &Script, clock: &Clock, id: &str) -> f64 {
+    script
+        .at_work(ShockKind::DemandGrowth, clock.now)
+        .filter(|shock| shock.subjects.is_empty() || shock.subjects.iter().any(|s| s == id))
+        .last()
+        .map_or(p.spend_growth_start, |shock| shock.quantity * p.demand_growth_scale)
+}
+
+/// 1 − (E / E_max)^s, not below 0.
+fn room(p: &MarketParameters, demand: &Demand) -> f64 {
+    if demand.spend_max_usd_year <= 0.0 {
+        return 0.0;
+    }
+    let f = demand.spend_usd_year / demand.spend_max_usd_year;
+    (1.0 - maths::pow(f, p.spend_saturation_shape)).max(0.0)
+}
+
+/// pace^ν from the fall of the ln quality-adjusted price over twelve months; 1 until a
+/// year of prices is known.
+fn pace(p: &MarketParameters, demand: &Demand, elapsed: i32) -> f64 {
+    if elapsed <= 12 || p.spend_pace_exponent == 0.0 || p.spend_pace_reference <= 0.0 {
+        return 1.0;
+    }
+    let fall = demand.ln_price_history[12] - demand.ln_price_history[0];
+    let pace = (fall / p.spend_pace_reference).clamp(p.spend_pace_min, p.spend_pace_max);
+    maths::pow(pace, p.spend_pace_exponent)
+}
+
+/// Lets awareness of each developer grow where its best model is near the best anywhere.
+pub(crate) fn spread_awareness(
+    p: Res<MarketParameters>,
+    clock: Res<Clock>,
+    switches: Res<Switches>,
+    script: Res<Script>,
+    roster: Res<Roster>,
+    trading: Res<Trading>,
+    offers: Res<Offers>,
+    mut chronicle: ResMut<Chronicle>,
+    firms: Query<&Firm>,
+    mut countries: Query<(&Country, &mut Demand)>,
+) {
+    for (at, shock) in script.beginning(clock.now) {
+        if shock.kind == ShockKind::Awareness {
+            let cause = script.happened.get(at).copied().flatten();
+            let whom = shock.subjects.first().map_or("", String::as_str);
+            chronicle.log(
+                clock.now,
+                "awareness_jumped",
+                (whom, &shock.id),
+                (shock.quantity, "1"),
+                cause,
+                || format!("awareness abroad × {}: {}", shock.quantity, shock.name),
+            );
+        }
+    }
+    let best = offers.quality.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    for (d, firm) in firms.iter_many(trading.developers.iter().map(|f| roster.firms[f.index()])).flatten().enumerate() {
+        let mine = offers.quality[d * TIERS..(d + 1) * TIERS]
+            .iter()
+            .copied()
+            .fold(f64::NEG_INFINITY, f64::max);
+        let near = mine >= best - p.awareness_gap_dex && mine.is_finite();
+        let mut jump = 1.0;
+        for (_, shock) in script.beginning(clock.now) {
+            if shock.kind == ShockKind::Awareness
+                && (shock.subjects.is_empty() || shock.subjects.contains(&firm.row.id))
+            {
+                jump *= shock.quantity;
+            }
+        }
+        if !near && jump == 1.0 && switches.awareness {
+            continue;
+        }
+        let mut each = countries.iter_many_mut(&roster.countries);
+        while let Some(Ok((country, mut demand))) = each.fetch_next() {
+            let w = &mut demand.awareness[firm.id.index()];
+            if country.id == firm.home || !switches.awareness {
+                *w = 1.0;
+                continue;
+            }
+            *w = (*w * jump).clamp(0.0, 1.0);
+            if near {
+                *w = (*w + p.awareness_growth * *w * (1.0 - *w)).min(1.0);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demand(spend: f64, max: f64) -> Demand {
+        Demand {
+            spend_usd_year: spend,
+            spend_max_usd_year: max,
+            ln_price_history: [0.0; 13],
+            share: Vec::new(),
+            awareness: Vec::new(),
+            tokens_m: 0.0,
+            constrained_tokens_m: 0.0,
+            paid_usd: 0.0,
+            unserved_usd: 0.0,
+            self_host_h100e: 0.0,
+            self_host_scarcity: 0.0,
+            habit: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn growth_slows_towards_saturation_and_with_the_pace_of_prices() {
+        let mut p = MarketParameters::from_values(&mut |_| 1.0);
+        p.spend_saturation_shape = 0.5;
+        // f = 0.25, s = 0.5: room = 1 − 0.5 = 0.5.
+        assert!((room(&p, &demand(25.0, 100.0)) - 0.5).abs() < 1e-12);
+        assert_eq!(room(&p, &demand(100.0, 100.0)), 0.0);
+        assert_eq!(room(&p, &demand(1.0, 0.0)), 0.0);
+        // A fall of 0.5 against a reference of 2 with ν = 0.5: (1/4)^(1/2) = 0.5.
+        (p.spend_pace_reference, p.spend_pace_exponent) = (2.0, 0.5);
+        (p.spend_pace_min, p.spend_pace_max) = (0.1, 2.0);
+        let mut d = demand(1.0, 100.0);
+        d.ln_price_history[12] = 0.5;
+        assert!((pace(&p, &d, 20) - 0.5).abs() < 1e-12);
+        assert_eq!(pace(&p, &d, 12), 1.0);
+        // A rise is clipped at the lowest pace: 0.1^0.5 = 0.31623.
+        d.ln_price_history[0] = 3.0;
+        assert!((pace(&p, &d, 20) - 0.316_227_766).abs() < 1e-9);
+    }
+
+    #[test]
+    fn expected_spend_follows_the_richards_curve() {
+        // s = 1: E x / (1 + f (x − 1)) with E = 10, E_max = 100, x = e^(2·0.6931472) = 4:
+        // 40 / (1 + 0.1 · 3) = 30.769.
+        let mut outlook = SpendOutlook {
+            spend_usd_year: 10.0,
+            spend_max_usd_year: 100.0,
+            expected_growth: maths::ln(2.0),
+            saturation_shape: 1.0,
+        };
+        assert!((outlook.expected(2.0) - 30.769_230_77).abs() < 1e-6);
+        // s = 0.5: f^s = 0.31623, x^s = 2: 40 / 1.31623² = 23.089.
+        outlook.saturation_shape = 0.5;
+        assert!((outlook.expected(2.0) - 23.0889).abs() < 1e-3);
+        // At saturation nothing more is expected.
+        outlook.spend_usd_year = 100.0;
+        assert!((outlook.expected(2.0) - 100.0).abs() < 1e-9);
+    }
+}

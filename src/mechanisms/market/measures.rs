@@ -1,0 +1,380 @@
+//! What the market reports.
+
+use bevy_ecs::prelude::{Local, Query, Res, ResMut};
+
+use super::{MarketParameters, TIERS, Trading};
+use crate::entities::boards::{Offers, SELF_HOSTED, SpendOutlook};
+use crate::entities::country::{Bloc, Country, Demand};
+use crate::entities::firm::{Compute, Firm, Group, Lab};
+use crate::entities::model::Tier;
+use crate::entities::{Clock, Roster};
+use crate::maths;
+use crate::metric::Readings;
+
+/// Days in a mean month.
+const DAYS: f64 = 365.0 / 12.0;
+/// Tokens in a million; millions of tokens in a trillion.
+const MILLION: f64 = 1e6;
+/// Joules in a kilowatt-hour.
+const JOULES_A_KWH: f64 = 3.6e6;
+
+crate::metrics! {
+    World {
+        AI_SPEND = "ai_spend_usd_year", "USD/year", "Money that the world wants to spend on AI, annual rate: sum of E over countries.";
+        AI_PAID = "ai_paid_usd_year", "USD/year", "Money paid for tokens this month × 12.";
+        AI_UNSERVED = "ai_unserved_share", "share", "Money for tokens that found no capacity over money for tokens this month.";
+        TOKENS = "tokens_per_day", "T/day", "Tokens used in the world, trillions a day: month's tokens / (365/12).";
+        TOKENS_CHINA = "tokens_per_day_china", "T/day", "Tokens used in countries of the bloc china, trillions a day.";
+        TOKENS_THIRD = "tokens_per_day_third", "T/day", "Tokens used in third markets, trillions a day.";
+        REQUESTS = "requests_per_day", "1e9/day", "Requests, billions a day: tokens of big and small tiers over their tokens per request.";
+        MEAN_PRICE = "token_price_mean_usd_m", "USD/M tokens", "Money paid over tokens used in the world.";
+        THIRD_SHARE = "third_market_share", "share", "Tokens used in third markets on models of the constrained group's developers, hosted by them or run from open weights, over all tokens used there.";
+        THIRD_SHARE_SPEND = "third_market_share_spend", "share", "Money paid in third markets for models of the constrained group's developers over all money paid there.";
+        THIRD_PROFIT = "third_market_gross_profit_usd", "USD/year", "Sales of constrained developers' own tokens in third markets less their fleet-average cost, month × 12.";
+        THIRD_SHARE_POOR = "third_market_share_poor", "share", "third_market_share over third markets whose infrastructure constraint reaches poor_market_threshold.";
+        THIRD_SLOPE = "third_market_slope", "share", "Slope of the constrained group's token share on the infrastructure constraint, least squares over third markets, unweighted.";
+        THIRD_OPEN = "third_market_open_share", "share", "Part of third_market_share that runs from open weights on the country's own compute.";
+        COST_RATIO = "serving_cost_ratio", "ratio", "min over constrained over min over unconstrained developers' tiers of cost × 10^(−ς q): fleet-average USD per million tokens at equal quality, ς = serving_size_exponent.";
+        ENERGY_RATIO = "serving_energy_ratio", "ratio", "The same with energy (kWh per million tokens at equal quality).";
+        PRICE_RATIO = "flagship_price_ratio", "ratio", "Median posted price of the big tier over constrained developers, over the same of unconstrained ones.";
+        REFERENCE_PRICE = "cheapest_reference_price_usd_m", "USD/M tokens", "Lowest posted price among hosted tiers of quality ≥ reference_quality (the level of the 2.1e25 FLOP model of 2022).";
+        ROUTER_SHARE = "router_share", "share", "Observation operator of a neutral router: share of constrained developers' hosted tiers in P ∝ w e^((μ_q q − f μ_p ln p)/λ), f = router_price_factor, w = mean awareness outside China (by spend) with its odds multiplied by router_awareness_odds.";
+        SERVING_USE = "serving_utilisation", "share", "Compute used over compute for serving, all developers and hosts of open models.";
+        OPEN_SHARE = "self_hosted_share", "share", "Tokens from open models on countries' own compute over all tokens.";
+    }
+    Firm {
+        F_TOKENS = "tokens_per_day", "T/day", "Tokens served of the firm's own tiers, trillions a day.";
+        F_PRICE = "token_price_usd_m", "USD/M tokens", "Revenue from tokens over tokens.";
+        F_COST = "cost_per_token_usd_m", "USD/M tokens", "Fleet-average cost of the tokens served: (capital / life / chip share + running + energy + rent) / tokens; of the cheapest tier while none is served.";
+        F_REPLACEMENT = "cost_per_token_replacement_usd_m", "USD/M tokens", "The same with today's cheapest chip × shadow price of compute.";
+        F_REQUEST = "cost_per_request_usd", "USD", "Fleet-average cost of the requests served: cost of a token × tokens per request of the tier.";
+        F_MARGIN = "token_margin", "share", "1 − cost / price of the tokens served: below 0 a subsidy.";
+        F_DENSITY = "inference_density", "tokens/J", "Tokens for each joule that serving them takes, PUE included.";
+        F_USE = "capacity_utilisation", "share", "Compute used over compute for serving.";
+        F_PRESSURE = "demand_pressure", "ratio", "Compute wanted at posted prices over compute for serving.";
+        F_BIG = "price_big_usd_m", "USD/M tokens", "Posted price of the big tier.";
+        F_SMALL = "price_small_usd_m", "USD/M tokens", "Posted price of the small tier.";
+        F_SCARCITY = "price_scarcity_ln", "ln", "What scarcity adds to the target of the posted price.";
+        F_PER_H100E = "tokens_m_per_h100e", "M tokens", "Tokens that an H100e serves in a month at equal quality: best tier's tokens × 10^(ς (q − reference_quality)).";
+        F_AWARENESS = "awareness_third", "share", "Mean awareness of the developer in third markets, weighted by spend.";
+        F_THIRD = "third_market_share_own", "share", "Share of third markets' tokens on the firm's models, hosted or run from open weights.";
+    }
+    Country {
+        C_TOKENS = "tokens_per_day", "T/day", "Tokens used, trillions a day.";
+        C_SPEND = "ai_spend_usd_year", "USD/year", "Money that the country wants to spend on AI, annual rate.";
+        C_PAID = "ai_paid_usd_year", "USD/year", "Money paid for tokens this month × 12.";
+        C_SHARE = "constrained_share", "share", "Tokens on models of the constrained group's developers over all tokens.";
+        C_SHARE_SPEND = "constrained_share_spend", "share", "Money for models of the constrained group's developers over all money paid.";
+        C_OPEN = "self_hosted_share", "share", "Tokens from open models on the country's own compute over all tokens.";
+        C_LEADER = "open_developer_hosted_share", "share", "Largest share of hosted tokens that one constrained developer of open models has: the observation operator of DeepSeek's share of chatbots.";
+        C_NOTHING = "nothing_share", "share", "Share of wants that no offer drew.";
+        C_UNSERVED = "ai_unserved_usd_year", "USD/year", "Money that found no capacity this month × 12.";
+        C_HOST = "self_host_h100e", "H100e", "Compute that hosts offer for open models.";
+    }
+}
+
+/// Numerators and denominators of third markets.
+#[derive(Default)]
+struct Third {
+    tokens: f64,
+    constrained: f64,
+    open: f64,
+    paid: f64,
+    paid_constrained: f64,
+    profit: f64,
+    poor: f64,
+    poor_constrained: f64,
+    /// Sums of the least-squares fit: n, x, y, xx, xy.
+    fit: [f64; 5],
+}
+
+fn ratio(a: f64, b: f64) -> f64 {
+    if b > 0.0 { a / b } else { f64::NAN }
+}
+
+/// Slope of y on x from the sums n, Σx, Σy, Σxx, Σxy; not a number for fewer than two points.
+#[must_use]
+pub(crate) fn slope([n, x, y, xx, xy]: [f64; 5]) -> f64 {
+    ratio(n * xy - x * y, n * xx - x * x)
+}
+
+/// Median of `values`, which is sorted in place.
+#[must_use]
+pub(crate) fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => values[n / 2],
+        n => (values[n / 2 - 1] + values[n / 2]) / 2.0,
+    }
+}
+
+/// Writes the market's metrics of the month.
+pub(crate) fn measure(
+    p: Res<MarketParameters>,
+    clock: Res<Clock>,
+    roster: Res<Roster>,
+    trading: Res<Trading>,
+    offers: Res<Offers>,
+    outlook: Res<SpendOutlook>,
+    mut readings: ResMut<Readings>,
+    firms: Query<(&Firm, &Compute, &Lab)>,
+    countries: Query<(&Country, &Demand)>,
+    mut buffers: Local<(Vec<f64>, Vec<f64>, Vec<f64>, Vec<f64>)>,
+) {
+    let (t, hosted, options) = (&*trading, trading.hosted, trading.options());
+    let (third_of, known, paid_to, list) = &mut *buffers;
+    third_of.clear();
+    third_of.resize(t.developers.len(), 0.0);
+    known.clear();
+    known.resize(t.developers.len(), 0.0);
+    paid_to.clear();
+    paid_to.resize(t.developers.len(), 0.0);
+    let price = |c: usize, k: usize| {
+        if k < hosted { offers.price_usd_m[k] } else { t.open_price[c * SELF_HOSTED + k - hosted] }
+    };
+    let grown = maths::exp(p.tokens_per_request_growth * clock.years());
+    let grown = grown.min(p.tokens_per_request_ceiling);
+    let per_request = [p.tokens_per_request_big * grown, p.tokens_per_request_small * grown];
+    let tier_of = |k: usize| if k < hosted { k % TIERS } else { (k - hosted) % TIERS };
+
+    let mut third = Third::default();
+    let (mut tokens, mut china, mut paid, mut unserved, mut requests) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    let (mut open, mut abroad, mut third_spend) = (0.0, 0.0, 0.0);
+    for (country, demand) in countries.iter_many(&roster.countries).flatten() {
+        let c = country.id.index();
+        let mut here = (0.0, 0.0, 0.0, 0.0, 0.0); // constrained, its money, profit, open, open constrained
+        list.clear();
+        list.resize(t.developers.len(), 0.0);
+        let mut hosted_here = 0.0;
+        for k in 0..options {
+            let used = t.used[c * options + k];
+            if used <= 0.0 {
+                continue;
+            }
+            let d = t.developer(k);
+            let usd = used * price(c, k);
+            requests += used / per_request[tier_of(k)].max(1.0);
+            if k < hosted {
+                hosted_here += used;
+                list[d] += used;
+            } else {
+                here.3 += used;
+            }
+            if t.constrained[d] {
+                here.0 += used;
+                here.1 += usd;
+                if k < hosted {
+                    here.2 += usd - used * offers.cost_usd_m[k];
+                } else {
+                    here.4 += used;
+                }
+            }
+            if country.row.third_market {
+                third_of[d] += used;
+            }
+        }
+        tokens += demand.tokens_m;
+        paid += demand.paid_usd;
+        unserved += demand.unserved_usd;
+        open += here.3;
+        if country.row.bloc == Bloc::China {
+            china += demand.tokens_m;
+        } else {
+            abroad += demand.spend_usd_year;
+            for (d, firm) in t.developers.iter().enumerate() {
+                known[d] += demand.awareness[firm.index()] * demand.spend_usd_year;
+            }
+        }
+        if country.row.third_market {
+            third.tokens += demand.tokens_m;
+            third.constrained += here.0;
+            third.open += here.4;
+            third.paid += demand.paid_usd;
+            third.paid_constrained += here.1;
+            third.profit += here.2;
+            third_spend += demand.spend_usd_year;
+            for (d, firm) in t.developers.iter().enumerate() {
+                paid_to[d] += demand.awareness[firm.index()] * demand.spend_usd_year;
+            }
+            if country.row.infrastructure_constraint >= p.poor_market_threshold {
+                third.poor += demand.tokens_m;
+                third.poor_constrained += here.0;
+            }
+            if demand.tokens_m > 0.0 {
+                let (x, y) = (country.row.infrastructure_constraint, here.0 / demand.tokens_m);
+                for (sum, term) in third.fit.iter_mut().zip([1.0, x, y, x * x, x * y]) {
+                    *sum += term;
+                }
+            }
+        }
+        let leader = firms
+            .iter_many(t.developers.iter().map(|f| roster.firms[f.index()]))
+            .flatten()
+            .zip(list.iter())
+            .filter(|((firm, ..), _)| {
+                firm.row.group == Group::Constrained && firm.row.open_weights
+            })
+            .map(|(_, used)| *used)
+            .fold(0.0, f64::max);
+        readings.set_for(&C_TOKENS, c, demand.tokens_m / MILLION / DAYS);
+        readings.set_for(&C_SPEND, c, demand.spend_usd_year);
+        readings.set_for(&C_PAID, c, demand.paid_usd * 12.0);
+        readings.set_for(&C_SHARE, c, ratio(here.0, demand.tokens_m));
+        readings.set_for(&C_SHARE_SPEND, c, ratio(here.1, demand.paid_usd));
+        readings.set_for(&C_OPEN, c, ratio(here.3, demand.tokens_m));
+        readings.set_for(&C_LEADER, c, ratio(leader, hosted_here));
+        readings.set_for(&C_NOTHING, c, demand.share[options]);
+        readings.set_for(&C_UNSERVED, c, demand.unserved_usd * 12.0);
+        readings.set_for(&C_HOST, c, demand.self_host_h100e);
+    }
+
+    let (mut had, mut used_compute) = (0.0, 0.0);
+    for (firm, compute, _) in firms.iter_many(&roster.firms).flatten() {
+        let i = firm.id.index();
+        let capacity = if firm.row.developer {
+            compute.serving_h100e.max(0.0)
+        } else {
+            t.hosts.iter().filter(|h| h.1.index() == i).map(|h| h.2).sum()
+        };
+        had += capacity;
+        used_compute += capacity * compute.utilisation;
+        readings.set_for(&F_USE, i, compute.utilisation);
+        readings.set_for(&F_PRESSURE, i, t.pressure[i]);
+        let Some(d) = t.developers.iter().position(|f| f.index() == i) else { continue };
+        let (mut served, mut cost, mut replacement, mut energy, mut revenue) =
+            (0.0, 0.0, 0.0, 0.0, 0.0);
+        let (mut asked, mut request_cost) = (0.0, 0.0);
+        let mut per = f64::NAN;
+        let mut cheapest = (f64::NAN, f64::NAN, f64::NAN);
+        for (k, requested) in (d * TIERS..(d + 1) * TIERS).zip(per_request) {
+            if !t.quality[k].is_finite() {
+                continue;
+            }
+            let equal =
+                maths::exp10(p.serving_size_exponent * (t.quality[k] - p.reference_quality));
+            per = (t.per_h100e[k] * equal).max(per);
+            // `f64::min` takes the number where the other is none.
+            cheapest = (
+                offers.cost_usd_m[k].min(cheapest.0),
+                offers.replacement_cost_usd_m[k].min(cheapest.1),
+                offers.energy_kwh_m[k].min(cheapest.2),
+            );
+            let n = offers.tokens_m[k];
+            served += n;
+            cost += n * offers.cost_usd_m[k];
+            replacement += n * offers.replacement_cost_usd_m[k];
+            energy += n * offers.energy_kwh_m[k];
+            revenue += offers.revenue_usd[k];
+            asked += n / requested.max(1.0);
+            request_cost += n * offers.cost_usd_m[k];
+        }
+        let mean = |sum: f64, none: f64| if served > 0.0 { sum / served } else { none };
+        readings.set_for(&F_TOKENS, i, served / MILLION / DAYS);
+        readings.set_for(&F_PRICE, i, ratio(revenue, served));
+        readings.set_for(&F_COST, i, mean(cost, cheapest.0));
+        readings.set_for(&F_REPLACEMENT, i, mean(replacement, cheapest.1));
+        // Tokens in millions on both sides: cost (USD) over requests (millions).
+        readings.set_for(&F_REQUEST, i, ratio(request_cost, asked * MILLION));
+        readings.set_for(&F_MARGIN, i, 1.0 - ratio(cost, revenue));
+        readings.set_for(&F_DENSITY, i, ratio(MILLION, mean(energy, cheapest.2) * JOULES_A_KWH));
+        readings.set_for(&F_BIG, i, offers.price_usd_m[d * TIERS + Tier::Big as usize]);
+        readings.set_for(&F_SMALL, i, offers.price_usd_m[d * TIERS + Tier::Small as usize]);
+        readings.set_for(&F_SCARCITY, i, t.scarcity[i]);
+        readings.set_for(&F_PER_H100E, i, per);
+        readings.set_for(&F_AWARENESS, i, ratio(paid_to[d], third_spend));
+        readings.set_for(&F_THIRD, i, ratio(third_of[d], third.tokens));
+    }
+
+    // Costs at equal quality, flagship prices, the router's users.
+    let group = |k: usize| {
+        let id = offers.firm[k];
+        firms.get(roster.firms[id.index()]).map_or(Group::Neither, |(firm, ..)| firm.row.group)
+    };
+    let mut best = [[f64::NAN; 2]; 2]; // [constrained, unconstrained][cost, energy]
+    let mut reference = f64::NAN;
+    let finest = t.quality[..hosted].iter().copied().fold(f64::NAN, f64::max);
+    let (mut router, mut router_constrained) = (0.0, 0.0);
+    for k in 0..hosted {
+        if !t.quality[k].is_finite() {
+            continue;
+        }
+        let side = match group(k) {
+            Group::Constrained => Some(0),
+            Group::Unconstrained => Some(1),
+            Group::Neither => None,
+        };
+        let below = t.quality[k] - finest;
+        let equal = maths::exp10(-p.serving_size_exponent * below);
+        if let Some(side) = side {
+            best[side][0] = (offers.cost_usd_m[k] * equal).min(best[side][0]);
+            best[side][1] = (offers.energy_kwh_m[k] * equal).min(best[side][1]);
+        }
+        if t.quality[k] >= p.reference_quality {
+            reference = offers.price_usd_m[k].min(reference);
+        }
+        let w = if abroad > 0.0 { known[k / TIERS] / abroad } else { 0.0 };
+        let odds = p.router_awareness_odds;
+        let w = odds * w / (1.0 + (odds - 1.0) * w);
+        let u = p.quality_weight * below - p.router_price_factor * p.price_weight * t.ln_price[k];
+        let weight = w * maths::exp(u / p.nest_dissimilarity);
+        router += weight;
+        if side == Some(0) {
+            router_constrained += weight;
+        }
+    }
+    let mut flagship = |side: Group| {
+        list.clear();
+        list.extend(
+            (0..hosted)
+                .filter(|&k| {
+                    offers.tier[k] == Tier::Big as usize
+                        && offers.price_usd_m[k] > 0.0
+                        && group(k) == side
+                })
+                .map(|k| offers.price_usd_m[k]),
+        );
+        median(list)
+    };
+    let prices = (flagship(Group::Constrained), flagship(Group::Unconstrained));
+
+    readings.set(&AI_SPEND, outlook.spend_usd_year);
+    readings.set(&AI_PAID, paid * 12.0);
+    readings.set(&AI_UNSERVED, ratio(unserved, paid + unserved));
+    readings.set(&TOKENS, tokens / MILLION / DAYS);
+    readings.set(&TOKENS_CHINA, china / MILLION / DAYS);
+    readings.set(&TOKENS_THIRD, third.tokens / MILLION / DAYS);
+    readings.set(&REQUESTS, requests / THOUSAND / DAYS);
+    readings.set(&MEAN_PRICE, ratio(paid, tokens));
+    readings.set(&THIRD_SHARE, ratio(third.constrained, third.tokens));
+    readings.set(&THIRD_SHARE_SPEND, ratio(third.paid_constrained, third.paid));
+    readings.set(&THIRD_PROFIT, third.profit * 12.0);
+    readings.set(&THIRD_SHARE_POOR, ratio(third.poor_constrained, third.poor));
+    readings.set(&THIRD_SLOPE, slope(third.fit));
+    readings.set(&THIRD_OPEN, ratio(third.open, third.tokens));
+    readings.set(&COST_RATIO, best[0][0] / best[1][0]);
+    readings.set(&ENERGY_RATIO, best[0][1] / best[1][1]);
+    readings.set(&PRICE_RATIO, prices.0 / prices.1);
+    readings.set(&REFERENCE_PRICE, reference);
+    readings.set(&ROUTER_SHARE, ratio(router_constrained, router));
+    readings.set(&SERVING_USE, ratio(used_compute, had));
+    readings.set(&OPEN_SHARE, ratio(open, tokens));
+}
+
+/// Millions in a billion.
+const THOUSAND: f64 = 1e3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slopes_and_medians() {
+        // Points (0, 1), (1, 3), (2, 5): slope 2.
+        assert!((slope([3.0, 3.0, 9.0, 5.0, 13.0]) - 2.0).abs() < 1e-12);
+        assert!(slope([1.0, 1.0, 1.0, 1.0, 1.0]).is_nan());
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert!(median(&mut []).is_nan());
+    }
+}

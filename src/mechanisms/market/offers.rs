@@ -1,0 +1,301 @@
+//! What is on offer this month: cost of a token, posted prices, open models.
+
+use bevy_ecs::prelude::{Query, Res, ResMut};
+
+use super::{MarketParameters, TIERS, Trading};
+use crate::entities::boards::{Offers, SELF_HOSTED};
+use crate::entities::chip::Catalogue;
+use crate::entities::chronicle::Chronicle;
+use crate::entities::country::{Bloc, Country, Demand};
+use crate::entities::firm::{Compute, Firm, Group, Lab, Purse};
+use crate::entities::model::ModelBook;
+use crate::entities::script::{Script, ShockKind};
+use crate::entities::site::{Halls, Site};
+use crate::entities::vendor::Vendor;
+use crate::entities::{Clock, CountryId, Roster, Switches};
+use crate::maths;
+
+/// Hours in a year of 365 days.
+pub(super) const HOURS_A_YEAR: f64 = 8760.0;
+/// Kilowatts in a megawatt; watts in a kilowatt.
+const THOUSAND: f64 = 1000.0;
+
+/// Throughput multiple that a serving efficiency `a` gives when physics allows `limit`.
+#[must_use]
+pub(crate) fn gain(a: f64, limit: f64) -> f64 {
+    if limit > 0.0 { a * limit / (a + limit) } else { a }
+}
+
+/// Cost of compute for an H100e-month, by firm: fleet average, from chips bought today,
+/// and the part that ends when the machines stop.
+pub(crate) fn cost_compute(
+    p: Res<MarketParameters>,
+    roster: Res<Roster>,
+    catalogue: Res<Catalogue>,
+    mut trading: ResMut<Trading>,
+    firms: Query<(&Firm, &Compute, &Purse)>,
+    vendors: Query<&Vendor>,
+    countries: Query<&Country>,
+) {
+    let t = &mut *trading;
+    // Tenants burn their hosts' energy: take the mean fleet of their home country, else the world's.
+    let mut world = (0.0, 0.0, 0.0);
+    for (_, compute, _) in firms.iter_many(&roster.firms).flatten() {
+        world.0 += compute.owned_serve_h100e;
+        world.1 += compute.energy_usd_year + p.running_cost_share * compute.capital_usd_year;
+        world.2 += compute.power_mw;
+    }
+    for (firm, compute, purse) in firms.iter_many(&roster.firms).flatten() {
+        let i = firm.id.index();
+        let owned = compute.owned_serve_h100e;
+        let rented = compute.rented_serve_h100e;
+        let total = owned + rented;
+        let running = p.running_cost_share * compute.capital_usd_year;
+        let (floor, energy) = if owned > 0.0 {
+            ((running + compute.energy_usd_year) / owned, compute.power_mw / owned)
+        } else if world.0 > 0.0 {
+            (world.1 / world.0, world.2 / world.0)
+        } else {
+            (0.0, 0.0)
+        };
+        t.unit_floor[i] = floor / 12.0;
+        t.unit_energy[i] = energy * THOUSAND * HOURS_A_YEAR / 12.0;
+        t.unit_cost[i] = if total > 0.0 {
+            let own = if owned > 0.0 {
+                let year = compute.capital_usd_year / p.chip_share_of_ai_capex
+                    + running
+                    + compute.energy_usd_year;
+                year * (owned + rented.min(0.0)).max(0.0) / owned
+            } else {
+                0.0
+            };
+            (own + compute.rent_usd_year.max(0.0)) / total / 12.0
+        } else {
+            f64::NAN
+        };
+        // The cheapest chip on sale that is not somebody else's own silicon.
+        let mut cheapest: Option<(f64, f64)> = None;
+        for sku in &catalogue.skus {
+            if !sku.on_sale || sku.serve_paper <= 0.0 {
+                continue;
+            }
+            let Some(&entity) = roster.vendors.get(sku.vendor.index()) else { continue };
+            let Ok(vendor) = vendors.get(entity) else { continue };
+            if vendor.captive.is_some_and(|firm_id| firm_id != firm.id) {
+                continue;
+            }
+            let price = sku.price_usd * vendor.row.attach / sku.serve_paper;
+            if cheapest.is_none_or(|(best, _)| price < best) {
+                cheapest = Some((price, sku.row.tdp_w / sku.serve_paper));
+            }
+        }
+        t.unit_replacement[i] = cheapest.map_or(f64::NAN, |(price, watts)| {
+            let capital = purse.kappa * price / p.capital_life_years;
+            let (power, pue) = countries
+                .get(roster.countries[firm.home.index()])
+                .map_or((0.0, 1.0), |c| (c.row.power_price_usd_kwh, c.row.pue));
+            let energy = watts / THOUSAND * p.server_overhead * pue * HOURS_A_YEAR * power;
+            (capital / p.chip_share_of_ai_capex + p.running_cost_share * capital + energy) / 12.0
+        });
+    }
+}
+
+/// Posts the tiers of every developer and what a token of each costs and asks.
+pub(crate) fn post_prices(
+    p: Res<MarketParameters>,
+    clock: Res<Clock>,
+    script: Res<Script>,
+    roster: Res<Roster>,
+    models: Res<ModelBook>,
+    mut trading: ResMut<Trading>,
+    mut offers: ResMut<Offers>,
+    mut chronicle: ResMut<Chronicle>,
+    firms: Query<(&Firm, &Compute, &Lab)>,
+    countries: Query<&Country>,
+) {
+    let (t, offers) = (&mut *trading, &mut *offers);
+    let open = models.best_open.map_or(f64::NEG_INFINITY, |id| models.models[id as usize].quality);
+    for d in 0..t.developers.len() {
+        let id = t.developers[d];
+        let Ok((firm, compute, lab)) = firms.get(roster.firms[id.index()]) else { continue };
+        let i = id.index();
+        let a = gain(maths::exp(lab.ln_a_serve), p.serving_gain_limit);
+        let chinese = countries
+            .get(roster.countries[firm.home.index()])
+            .is_ok_and(|country| country.row.bloc == Bloc::China);
+        let mut subsidy = if chinese { p.price_factor_china } else { 1.0 };
+        let mut cut = 1.0;
+        for shock in script.at_work(ShockKind::TokenPrice, clock.now) {
+            if shock.subjects.is_empty() || shock.subjects.contains(&firm.row.id) {
+                subsidy *= shock.quantity;
+                if shock.month == clock.now {
+                    cut *= shock.quantity;
+                }
+            }
+        }
+        if cut != 1.0 {
+            let cause = script
+                .beginning(clock.now)
+                .find(|(_, shock)| {
+                    shock.kind == ShockKind::TokenPrice
+                        && (shock.subjects.is_empty() || shock.subjects.contains(&firm.row.id))
+                })
+                .and_then(|(at, _)| script.happened.get(at).copied().flatten());
+            chronicle.log(
+                clock.now,
+                "token_price_cut",
+                (&firm.row.id, ""),
+                (cut, "1"),
+                cause,
+                || format!("{} multiplies its token prices by {cut}", firm.row.name),
+            );
+        }
+        t.scarcity[i] = (t.scarcity[i] + p.scarcity_speed * (t.pressure[i] - p.utilisation_target))
+            .clamp(p.scarcity_low, p.scarcity_high);
+        for tier in 0..TIERS {
+            let k = d * TIERS + tier;
+            let model = models.deployed.get(i).and_then(|of| of[tier]);
+            let model = model.map(|id| &models.models[id as usize]);
+            let per = model.map_or(0.0, |m| m.tokens_m_per_h100e * a);
+            let unit = t.unit_cost[i];
+            if compute.serving_h100e <= 0.0 || per <= 0.0 || !unit.is_finite() {
+                t.per_h100e[k] = 0.0;
+                t.quality[k] = f64::NAN;
+                offers.quality[k] = f64::NAN;
+                offers.price_usd_m[k] = f64::NAN;
+                offers.cost_usd_m[k] = f64::NAN;
+                offers.replacement_cost_usd_m[k] = f64::NAN;
+                offers.energy_kwh_m[k] = f64::NAN;
+                continue;
+            }
+            let quality = model.map_or(f64::NAN, |m| m.quality);
+            let cost = unit / per;
+            let lead = if open.is_finite() { quality - open } else { p.price_lead_cap };
+            let lead = lead.clamp(0.0, p.price_lead_cap);
+            let wanted = maths::ln(cost * (1.0 + p.price_margin_base) * subsidy)
+                + p.price_margin_lead * lead
+                + t.scarcity[i];
+            let floor = p.price_floor_factor * t.unit_floor[i] / per;
+            let posted = offers.price_usd_m[k];
+            let price = if posted > 0.0 {
+                let ln = maths::ln(posted * cut);
+                maths::exp(ln + p.price_adjustment * (wanted - ln))
+            } else {
+                maths::exp(wanted)
+            };
+            t.per_h100e[k] = per;
+            t.quality[k] = quality;
+            t.floor[k] = floor;
+            offers.quality[k] = quality;
+            offers.price_usd_m[k] = price.max(floor);
+            offers.cost_usd_m[k] = cost;
+            offers.replacement_cost_usd_m[k] = t.unit_replacement[i] / per;
+            offers.energy_kwh_m[k] = t.unit_energy[i] / per;
+        }
+    }
+}
+
+/// Finds the best open models and what countries can run them on.
+///
+/// A host is a firm without models of its own; its compute for serving stands where its
+/// sites draw power. A token costs the host's capital and running cost, energy at the
+/// country's price and PUE, and the host's margin.
+pub(crate) fn host_open_models(
+    p: Res<MarketParameters>,
+    switches: Res<Switches>,
+    roster: Res<Roster>,
+    models: Res<ModelBook>,
+    mut trading: ResMut<Trading>,
+    mut offers: ResMut<Offers>,
+    firms: Query<(&Firm, &Compute)>,
+    labs: Query<&Lab>,
+    sites: Query<(&Site, &Halls)>,
+    mut countries: Query<(&Country, &mut Demand)>,
+) {
+    let (t, offers) = (&mut *trading, &mut *offers);
+    for (at, model) in models.models.iter().enumerate().skip(t.scanned) {
+        if !model.open {
+            continue;
+        }
+        let constrained = firms
+            .get(roster.firms[model.firm.index()])
+            .is_ok_and(|(firm, _)| firm.row.group == Group::Constrained);
+        let slot = usize::from(!constrained) * TIERS + model.tier as usize;
+        let best = &mut offers.self_hosted[slot];
+        if best.is_none_or(|b| models.models[b as usize].quality <= model.quality) {
+            *best = Some(at as u32);
+        }
+    }
+    t.scanned = models.models.len();
+    for s in 0..SELF_HOSTED {
+        let k = t.hosted + s;
+        t.per_h100e[k] = 0.0;
+        t.quality[k] = f64::NAN;
+        let Some(model) = offers.self_hosted[s].map(|id| &models.models[id as usize]) else {
+            continue;
+        };
+        let Ok(lab) = labs.get(roster.firms[model.firm.index()]) else { continue };
+        let Some(origin) = t.developers.iter().position(|f| *f == model.firm) else { continue };
+        let a = gain(maths::exp(lab.ln_a_serve), p.serving_gain_limit);
+        t.origin[s] = origin;
+        t.per_h100e[k] = model.tokens_m_per_h100e * a * p.self_host_efficiency;
+        t.quality[k] = model.quality;
+    }
+    // Where hosts' compute stands: by the power that their sites draw.
+    t.hosts.clear();
+    let on = f64::from(u8::from(switches.self_hosting));
+    for (site, halls) in sites.iter_many(&roster.sites).flatten() {
+        let Ok((firm, compute)) = firms.get(roster.firms[site.owner.index()]) else { continue };
+        if !firm.row.developer && compute.serving_h100e > 0.0 && halls.drawn_mw > 0.0 {
+            t.hosts.push((site.country, site.owner, halls.drawn_mw));
+        }
+    }
+    for i in 0..roster.firms.len() {
+        let drawn: f64 = t.hosts.iter().filter(|h| h.1.index() == i).map(|h| h.2).sum();
+        let Ok((_, compute)) = firms.get(roster.firms[i]) else { continue };
+        if drawn > 0.0 {
+            for host in t.hosts.iter_mut().filter(|h| h.1.index() == i) {
+                host.2 *= on * p.self_host_share * compute.serving_h100e / drawn;
+            }
+        }
+    }
+    let mut each = countries.iter_many_mut(&roster.countries);
+    while let Some(Ok((country, mut demand))) = each.fetch_next() {
+        let c = country.id.index();
+        let (mut h100e, mut capital, mut energy) = (0.0, 0.0, 0.0);
+        for (_, host, share) in t.hosts.iter().filter(|h| h.0 == CountryId::at(c)) {
+            let Ok((_, compute)) = firms.get(roster.firms[host.index()]) else { continue };
+            let owned = compute.owned_serve_h100e;
+            if owned <= 0.0 {
+                continue;
+            }
+            h100e += share;
+            let year = compute.capital_usd_year
+                * (1.0 / p.chip_share_of_ai_capex + p.running_cost_share);
+            capital += share * year / owned;
+            energy += share * compute.power_mw / owned;
+        }
+        demand.self_host_h100e = h100e;
+        demand.self_host_scarcity = (demand.self_host_scarcity
+            + p.scarcity_speed * (t.host_pressure[c] - p.utilisation_target))
+            .clamp(p.scarcity_low, p.scarcity_high);
+        let prices = &mut t.open_price[c * SELF_HOSTED..(c + 1) * SELF_HOSTED];
+        if h100e <= 0.0 {
+            prices.fill(f64::NAN);
+            t.open_unit[c] = f64::NAN;
+            demand.self_host_scarcity = 0.0;
+            continue;
+        }
+        let power = energy / h100e * THOUSAND * HOURS_A_YEAR * country.row.power_price_usd_kwh;
+        t.open_unit[c] = (capital / h100e + power) / 12.0;
+        let running = p.running_cost_share * capital
+            / h100e
+            / (1.0 / p.chip_share_of_ai_capex + p.running_cost_share);
+        let asked = maths::exp(demand.self_host_scarcity) * (1.0 + p.self_host_margin);
+        let unit = (t.open_unit[c] * asked).max(p.price_floor_factor * (power + running) / 12.0);
+        for (s, price) in prices.iter_mut().enumerate() {
+            let per = t.per_h100e[t.hosted + s];
+            *price = if per > 0.0 { unit / per } else { f64::NAN };
+        }
+    }
+}
