@@ -257,6 +257,7 @@ impl Clause {
 }
 
 /// A rule of the run.
+#[expect(clippy::struct_excessive_bools, reason = "four independent yes-or-no facts of a rule")]
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// Dense id; rules that a moving stance issues come after the table's.
@@ -638,6 +639,25 @@ pub(crate) mod fixtures {
     use super::*;
     use crate::entities::DieId;
     use crate::entities::chip::{ChipRow, Origin};
+
+    /// A row of any table with every cell missing, empty, first or least.
+    pub(crate) fn blank<R: crate::schema::Row>(id: &str) -> R {
+        use crate::schema::{Kind, Value};
+        let values: Vec<Value> = R::COLUMNS
+            .iter()
+            .map(|column| match column.kind {
+                _ if column.optional => Value::Missing,
+                Kind::Text | Kind::Id(_) => Value::Text(String::new()),
+                Kind::Number { low, .. } => Value::Number(low.max(0.0)),
+                Kind::Whole { low, .. } => Value::Whole(low.max(0)),
+                Kind::Flag => Value::Flag(false),
+                Kind::Month => Value::Month(Month::new(2022, 1)),
+                Kind::Choice(words) => Value::Text(words[0].to_owned()),
+                Kind::Ids(_) | Kind::Words => Value::List(Vec::new()),
+            })
+            .collect();
+        R::build(id.to_owned(), &mut values.into_iter())
+    }
 
     /// A rule row of `issuer` 0, in force from 2022-10 on.
     pub(crate) fn row(id: &str, treatment: Treatment) -> RuleRow {

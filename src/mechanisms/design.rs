@@ -297,7 +297,7 @@ pub(crate) fn watch_demand(
     let n = roster.countries.len();
     placed.resize_with(roster.vendors.len(), Vec::new);
     designs.demand.resize_with(roster.vendors.len(), Vec::new);
-    for row in placed.iter_mut() {
+    for row in &mut *placed {
         row.clear();
         row.resize(n, 0.0);
     }

@@ -504,13 +504,12 @@ pub(crate) fn decide(
         } else {
             Outcome::Approved
         };
-        application.conditions = match (granted, rule.row.conditions.is_some(), capped) {
-            (0, _, true) => "cap used up",
-            (0, ..) => "",
-            (_, true, true) => "as in the rule; cut to the cap",
-            (_, true, false) => "as in the rule",
-            (_, false, true) => "cut to the cap",
-            (_, false, false) => "",
+        application.conditions = match (granted > 0, rule.row.conditions.is_some(), capped) {
+            (false, _, true) => "cap used up",
+            (true, true, true) => "as in the rule; cut to the cap",
+            (true, true, false) => "as in the rule",
+            (true, false, true) => "cut to the cap",
+            _ => "",
         };
         let kind = if granted > 0 { "application_approved" } else { "application_denied" };
         application.event = Some(chronicle.log(
@@ -541,7 +540,7 @@ pub(crate) fn decide(
     let applications = &licences.applications;
     licences.pending.retain(|id| applications[*id as usize].outcome == Outcome::Pending);
     let mut each = regulators.iter_many_mut(&roster.regulators);
-    for desk in desks.iter() {
+    for desk in &*desks {
         if let Some(Ok((_, mut stance))) = each.fetch_next() {
             stance.overdue = desk.overdue;
         }

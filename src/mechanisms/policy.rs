@@ -376,7 +376,7 @@ fn issue_successors(
         rule.row.announced = now;
         rule.row.from = from;
         rule.row.until = None;
-        rule.row.source = "issued in the run".to_owned();
+        "issued in the run".clone_into(&mut rule.row.source);
         rule.caused_by = Some(*id);
         rule.clauses = before.clauses.iter().map(|clause| clause.scaled(factor)).collect();
         let mut replaces = before.replaces.clone();

@@ -1,26 +1,33 @@
+use bevy_ecs::prelude::World;
+use bevy_ecs::system::RunSystemOnce;
+
 use super::*;
 use crate::entities::rule::Bound;
-use crate::entities::rule::fixtures::{catalogue, chip, h100, minima};
+use crate::entities::rule::fixtures::{blank, book, catalogue, chip, h100, minima, row, rule};
 
 fn parameters() -> DesignParameters {
-    DesignParameters::from_values(&mut |name| match name {
-        "cut_margin_interconnect" => 1.0 / 3.0,
-        "cut_margin" => 0.013,
-        "cut_months_interconnect" => 2.0,
-        "cut_months_bandwidth" => 3.0,
-        "cut_months_compute" => 4.0,
-        "cut_cost_interconnect_usd" => 20e6,
-        "cut_cost_bandwidth_usd" => 50e6,
-        "cut_cost_compute_usd" => 100e6,
-        "workload_train_weight" => 0.5,
-        "interconnect_value_exponent" => 0.08,
-        "variant_price_exponent" => 0.6,
-        "generation_performance" => 2.1,
-        "generation_dies" => 1.3,
-        "generation_price" => 1.3,
-        "generation_life_months" => 33.0,
-        "generation_bandwidth" | "generation_interconnect" | "generation_memory" => 1.5,
-        _ => 1.0,
+    DesignParameters::from_values(&mut |name| {
+        let given = [
+            ("cut_margin_interconnect", 1.0 / 3.0),
+            ("cut_margin", 0.013),
+            ("cut_months_interconnect", 2.0),
+            ("cut_months_bandwidth", 3.0),
+            ("cut_months_compute", 4.0),
+            ("cut_cost_interconnect_usd", 20e6),
+            ("cut_cost_bandwidth_usd", 50e6),
+            ("cut_cost_compute_usd", 100e6),
+            ("workload_train_weight", 0.5),
+            ("interconnect_value_exponent", 0.08),
+            ("variant_price_exponent", 0.6),
+            ("generation_performance", 2.1),
+            ("generation_dies", 1.3),
+            ("generation_price", 1.3),
+            ("generation_life_months", 33.0),
+            ("generation_bandwidth", 1.5),
+            ("generation_interconnect", 1.5),
+            ("generation_memory", 1.5),
+        ];
+        given.iter().find(|(n, _)| *n == name).map_or(1.0, |(_, x)| *x)
     })
 }
 
@@ -131,4 +138,83 @@ fn generations_grow_from_the_last_one() {
     assert!((next.performance_density.unwrap() - 120.4).abs() < 1e-9);
     assert_eq!(next.end, Some(Month::new(2031, 6)));
     assert_eq!(next.origin, Origin::Extrapolated);
+}
+
+#[test]
+fn a_rule_starts_a_project_and_the_project_a_variant_with_its_parents_dies() {
+    let mut world = World::new();
+    let a100 = chip("a100", [Some(4992.0), Some(6.04), Some(600.0), Some(2039.0)]);
+    let catalogue = catalogue(vec![a100]);
+    let clause = minima([Some(4800.0), None, Some(600.0), None]);
+    let mut october = rule(0, row("us-2022-10", Treatment::PresumptionOfDenial), vec![clause]);
+    october.event = Some(EventId(77));
+    world.insert_resource(book(vec![october], &catalogue));
+    let nvidia =
+        Vendor { id: VendorId(0), home: CountryId(0), captive: None, row: blank("nvidia") };
+    let vendor = world.spawn((nvidia, Sales::default())).id();
+    let mut countries = Vec::new();
+    for at in 0..2 {
+        let row = blank(["usa", "chn"][at]);
+        countries.push(world.spawn(Country { id: CountryId::at(at), row }).id());
+    }
+    world.insert_resource(Roster { countries, vendors: vec![vendor], ..Roster::default() });
+    let mut p = parameters();
+    p.variant_horizon_months = 18.0;
+    p.generation_interval_months = 600.0;
+    p.design_discount_rate = 0.12;
+    (p.demand_smoothing, p.demand_fading) = (0.0, 0.0);
+    let luck = Luck::new(1);
+    let start = Month::new(2022, 1);
+    let mut designs = opening_book(&p, &["nvidia".to_owned()], 2, &luck, start);
+    designs.demand[0][1] = 200e6;
+    world.insert_resource(designs);
+    world.insert_resource(p);
+    world.insert_resource(luck);
+    world.insert_resource(Settings { quantum: 0.01, endogenous_variants: true });
+    world.insert_resource(Switches::default());
+    world.insert_resource(Ledger::new(0, 1));
+    world.insert_resource(Chronicle::new(true));
+    world.insert_resource(Readings::new(METRICS, [1, 0, 1, 2, 1, 0]));
+    world.insert_resource(Fears::new(1, 2, 1));
+    let (mut parts, mut orders) = (Parts::default(), OrderBook::default());
+    let mut market = ChipMarket::default();
+    parts.add_sku();
+    orders.add_sku();
+    market.add_sku();
+    world.insert_resource(parts);
+    world.insert_resource(orders);
+    world.insert_resource(market);
+    world.insert_resource(Retirements { retired: vec![0] });
+    world.insert_resource(catalogue);
+    let mut step = |now: Month| {
+        world.insert_resource(Clock { start, now, end: Month::new(2035, 12) });
+        let mut book = world.resource_mut::<Rulebook>();
+        if now >= Month::new(2022, 10) && !book.rules[0].announced {
+            book.rules[0].announced = true;
+            book.rules[0].in_force = true;
+            book.revision += 1;
+        }
+        world.run_system_once(watch_demand).unwrap();
+        world.run_system_once(continue_roadmaps).unwrap();
+        world.run_system_once(finish_variants).unwrap();
+        world.run_system_once(open_and_close_sales).unwrap();
+        world.run_system_once(start_variants).unwrap();
+        let kinds: Vec<_> =
+            world.resource::<Chronicle>().events().iter().map(|e| (e.kind, e.cause)).collect();
+        (kinds, world.resource::<Catalogue>().skus.clone(), world.resource::<Ledger>().sum())
+    };
+    // Nothing before the announcement, though the quarter ends.
+    assert!(step(Month::new(2022, 9)).0.is_empty());
+    let (kinds, _, sum) = step(Month::new(2022, 10));
+    assert_eq!(kinds, [("variant_started", Some(EventId(77)))]);
+    assert_eq!(sum, 0);
+    assert_eq!(step(Month::new(2022, 11)).1.len(), 1);
+    let (kinds, skus, _) = step(Month::new(2022, 12));
+    assert_eq!(kinds[1], ("variant_launched", Some(EventId(0))));
+    let variant = &skus[1];
+    assert_eq!(variant.id, "a100-cut-interconnect-us-2022-10");
+    assert_eq!((variant.die, variant.parent, variant.on_sale), (skus[0].die, Some(SkuId(0)), true));
+    assert!((variant.row.interconnect_gbps.unwrap() - 400.0).abs() < 1e-9);
+    // One is enough: no second project while the first is free of every clause.
+    assert_eq!(step(Month::new(2023, 3)).0.len(), 2);
 }

@@ -6,25 +6,27 @@ use crate::entities::RegimeId;
 use crate::entities::rule::fixtures::{book, catalogue, chip, h100, minima, row, rule};
 
 fn parameters() -> PolicyParameters {
-    PolicyParameters::from_values(&mut |name| match name {
-        "stance_speed" => 0.1,
-        "stance_gap_response" => 0.01,
-        "stance_lobby_response" => 0.5,
-        "election_stance_low" => 0.2,
-        "election_stance_high" => 0.9,
-        "review_interval_months" => 1.0,
-        "stance_trigger" => 0.05,
-        "threshold_stance_slope" => 2.0,
-        "rule_lead_months" => 2.0,
-        "hazard_base" => -4.0,
-        "hazard_stance_slope" => 3.0,
-        "hazard_gap_slope" => 0.1,
-        "feared_tightening" => 0.8,
-        "guidance_floor" => 0.05,
-        "guidance_speed" => 0.5,
-        "chip_share_of_ai_capex" => 0.6,
-        "enforcement_stance_slope" => 1.0,
-        _ => 0.0,
+    PolicyParameters::from_values(&mut |name| {
+        let given = [
+            ("stance_speed", 0.1),
+            ("stance_gap_response", 0.01),
+            ("stance_lobby_response", 0.5),
+            ("election_stance_low", 0.2),
+            ("election_stance_high", 0.9),
+            ("review_interval_months", 1.0),
+            ("stance_trigger", 0.05),
+            ("threshold_stance_slope", 2.0),
+            ("rule_lead_months", 2.0),
+            ("hazard_base", -4.0),
+            ("hazard_stance_slope", 3.0),
+            ("hazard_gap_slope", 0.1),
+            ("feared_tightening", 0.8),
+            ("guidance_floor", 0.05),
+            ("guidance_speed", 0.5),
+            ("chip_share_of_ai_capex", 0.6),
+            ("enforcement_stance_slope", 1.0),
+        ];
+        given.iter().find(|(n, _)| *n == name).map_or(0.0, |(_, x)| *x)
     })
 }
 
