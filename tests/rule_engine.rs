@@ -10,13 +10,43 @@ use frugality::entities::rule::{
 };
 use frugality::entities::{DieId, VendorId};
 use frugality::schema::{Kind, Row, Value};
+use toml::de::{DeTable, DeValue};
+
+/// A TOML value without its place in the file.
+#[derive(Clone, Debug)]
+enum Cell {
+    Text(String),
+    Integer(i64),
+    Float(f64),
+    Flag(bool),
+    List(Vec<String>),
+    Table(BTreeMap<String, Cell>),
+}
+
+fn cell(value: &DeValue) -> Cell {
+    match value {
+        DeValue::String(text) => Cell::Text(text.to_string()),
+        DeValue::Integer(n) => Cell::Integer(n.as_str().parse().expect("a whole number")),
+        DeValue::Float(x) => Cell::Float(x.as_str().parse().expect("a number")),
+        DeValue::Boolean(flag) => Cell::Flag(*flag),
+        DeValue::Array(list) => Cell::List(
+            list.iter().map(|v| v.get_ref().as_str().expect("a word").to_owned()).collect(),
+        ),
+        DeValue::Table(table) => Cell::Table(cells(table)),
+        DeValue::Datetime(_) => panic!("dates are written as text"),
+    }
+}
+
+fn cells(table: &DeTable) -> BTreeMap<String, Cell> {
+    table.iter().map(|(key, value)| (key.get_ref().to_string(), cell(value.get_ref()))).collect()
+}
 
 fn here(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
 /// Reads a row of table `R` from a TOML table, strictly: no key that is not a column.
-fn row<R: Row>(id: &str, table: &toml::Table, extra: &[(&str, &str)]) -> R {
+fn row<R: Row>(id: &str, table: &BTreeMap<String, Cell>, extra: &[(&str, &str)]) -> R {
     for key in table.keys() {
         assert!(
             key == "clauses" || R::COLUMNS.iter().any(|c| c.name == key),
@@ -29,30 +59,26 @@ fn row<R: Row>(id: &str, table: &toml::Table, extra: &[(&str, &str)]) -> R {
         .map(|column| {
             let given = extra.iter().find(|(name, _)| *name == column.name);
             let cell = given
-                .map(|(_, text)| toml::Value::String((*text).to_owned()))
+                .map(|(_, text)| Cell::Text((*text).to_owned()))
                 .or_else(|| table.get(column.name).cloned());
             let Some(cell) = cell else {
                 assert!(column.optional, "{id}: `{}` is missing", column.name);
                 return Value::Missing;
             };
             match (column.kind, cell) {
-                (Kind::Number { low, high }, toml::Value::Float(x)) => {
+                (Kind::Number { low, high }, Cell::Float(x)) => {
                     assert!((low..=high).contains(&x), "{id}: {} = {x}", column.name);
                     Value::Number(x)
                 }
-                (Kind::Whole { .. }, toml::Value::Integer(n)) => Value::Whole(n),
-                (Kind::Flag, toml::Value::Boolean(flag)) => Value::Flag(flag),
-                (Kind::Month, toml::Value::String(text)) => {
-                    Value::Month(text.parse().expect("a month"))
-                }
-                (Kind::Ids(_) | Kind::Words, toml::Value::Array(list)) => Value::List(
-                    list.iter().map(|v| v.as_str().expect("a word").to_owned()).collect(),
-                ),
-                (Kind::Choice(words), toml::Value::String(text)) => {
+                (Kind::Whole { .. }, Cell::Integer(n)) => Value::Whole(n),
+                (Kind::Flag, Cell::Flag(flag)) => Value::Flag(flag),
+                (Kind::Month, Cell::Text(text)) => Value::Month(text.parse().expect("a month")),
+                (Kind::Ids(_) | Kind::Words, Cell::List(list)) => Value::List(list),
+                (Kind::Choice(words), Cell::Text(text)) => {
                     assert!(words.contains(&text.as_str()), "{id}: {text}");
                     Value::Text(text)
                 }
-                (Kind::Text | Kind::Id(_), toml::Value::String(text)) => Value::Text(text),
+                (Kind::Text | Kind::Id(_), Cell::Text(text)) => Value::Text(text),
                 (kind, cell) => panic!("{id}: {} is {cell:?}, wanted {kind:?}", column.name),
             }
         })
@@ -67,16 +93,17 @@ struct Rules {
 
 fn rules() -> Rules {
     let text = std::fs::read_to_string(here("worlds/reference/rules.toml")).expect("rules.toml");
-    let file: toml::Table = text.parse().expect("TOML");
+    let file = cells(DeTable::parse(&text).expect("TOML").get_ref());
     let mut rules = Rules { rows: BTreeMap::new(), clauses: BTreeMap::new() };
-    for (id, table) in file["rules"].as_table().expect("[rules]") {
-        let table = table.as_table().expect("a table");
+    let Cell::Table(all) = &file["rules"] else { panic!("no [rules]") };
+    for (id, table) in all {
+        let Cell::Table(table) = table else { panic!("{id} is no table") };
         rules.rows.insert(id.clone(), row(id, table, &[]));
         let mut list = Vec::new();
-        if let Some(clauses) = table.get("clauses").and_then(toml::Value::as_table) {
+        if let Some(Cell::Table(clauses)) = table.get("clauses") {
             for (letter, clause) in clauses {
                 let clause_id = format!("{id}.{letter}");
-                let clause = clause.as_table().expect("a clause");
+                let Cell::Table(clause) = clause else { panic!("{clause_id} is no table") };
                 list.push(Clause::from_row(&row::<ClauseRow>(&clause_id, clause, &[("rule", id)])));
             }
         }

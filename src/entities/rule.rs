@@ -257,6 +257,7 @@ impl Clause {
 }
 
 /// A rule of the run.
+#[expect(clippy::struct_excessive_bools, reason = "four independent yes-or-no facts of a rule")]
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// Dense id; rules that a moving stance issues come after the table's.
@@ -408,7 +409,12 @@ struct Lanes {
 }
 
 impl Lanes {
-    fn of(&self, kind: RuleKind, headquarters: CountryId, destination: CountryId) -> Option<&[RuleId]> {
+    fn of(
+        &self,
+        kind: RuleKind,
+        headquarters: CountryId,
+        destination: CountryId,
+    ) -> Option<&[RuleId]> {
         let kind = LANE_KINDS.iter().position(|k| *k == kind)?;
         let lane =
             (kind * self.countries + headquarters.index()) * self.countries + destination.index();
@@ -549,8 +555,7 @@ impl Rulebook {
             for headquarters in 0..countries {
                 for destination in 0..countries {
                     for rule in &in_force {
-                        if rule
-                            .covers_lane(CountryId::at(headquarters), CountryId::at(destination))
+                        if rule.covers_lane(CountryId::at(headquarters), CountryId::at(destination))
                         {
                             lanes.rules.push(rule.id);
                         }
@@ -625,4 +630,289 @@ fn answers(rule: &Rule, kind: RuleKind) -> bool {
         || (kind == RuleKind::ChipExport
             && rule.row.kind == RuleKind::EntityListing
             && !rule.firms.is_empty())
+}
+
+#[cfg(test)]
+pub(crate) mod fixtures {
+    //! Rules and chips for tests: two countries (0 `usa`, 1 `chn`), a vendor of each.
+
+    use super::*;
+    use crate::entities::DieId;
+    use crate::entities::chip::{ChipRow, Origin};
+
+    /// A row of any table with every cell missing, empty, first or least.
+    pub(crate) fn blank<R: crate::schema::Row>(id: &str) -> R {
+        use crate::schema::{Kind, Value};
+        let values: Vec<Value> = R::COLUMNS
+            .iter()
+            .map(|column| match column.kind {
+                _ if column.optional => Value::Missing,
+                Kind::Text | Kind::Id(_) => Value::Text(String::new()),
+                Kind::Number { low, .. } => Value::Number(low.max(0.0)),
+                Kind::Whole { low, .. } => Value::Whole(low.max(0)),
+                Kind::Flag => Value::Flag(false),
+                Kind::Month => Value::Month(Month::new(2022, 1)),
+                Kind::Choice(words) => Value::Text(words[0].to_owned()),
+                Kind::Ids(_) | Kind::Words => Value::List(Vec::new()),
+            })
+            .collect();
+        R::build(id.to_owned(), &mut values.into_iter())
+    }
+
+    /// A rule row of `issuer` 0, in force from 2022-10 on.
+    pub(crate) fn row(id: &str, treatment: Treatment) -> RuleRow {
+        RuleRow {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            issuer: "us-bis".to_owned(),
+            kind: RuleKind::ChipExport,
+            enabled: true,
+            announced: Month::new(2022, 10),
+            from: Month::new(2022, 10),
+            until: None,
+            regime: "controls".to_owned(),
+            caused_by: None,
+            replaces: Vec::new(),
+            countries: Vec::new(),
+            blocs: Vec::new(),
+            tiers: Vec::new(),
+            headquarters: Vec::new(),
+            firms: Vec::new(),
+            vendors: Vec::new(),
+            treatment,
+            cap_units: None,
+            cap_tpp: None,
+            cap_units_buyer: None,
+            cap_home_share: None,
+            revenue_share: 0.0,
+            duty: 0.0,
+            strength: 0.0,
+            conditions: None,
+            odds: None,
+            review_months_added: 0,
+            domestic: None,
+            source: "test".to_owned(),
+        }
+    }
+
+    /// A clause of minima: TPP, density, interconnect, bandwidth.
+    pub(crate) fn minima(of: [Option<f64>; 4]) -> Clause {
+        let attributes = [
+            Attribute::Tpp,
+            Attribute::PerformanceDensity,
+            Attribute::Interconnect,
+            Attribute::MemoryBandwidth,
+        ];
+        Clause {
+            id: String::new(),
+            bounds: attributes
+                .into_iter()
+                .zip(of)
+                .filter_map(|(attribute, x)| {
+                    x.map(|threshold| Bound { attribute, threshold, at_least: true })
+                })
+                .collect(),
+            marketed_for_datacentre: None,
+        }
+    }
+
+    /// A rule on deliveries to country 1.
+    pub(crate) fn rule(at: usize, row: RuleRow, clauses: Vec<Clause>) -> Rule {
+        Rule {
+            id: RuleId::at(at),
+            issuer: RegulatorId(0),
+            regime: RegimeId(0),
+            caused_by: None,
+            clauses,
+            destinations: vec![false, true],
+            everywhere: false,
+            headquarters: vec![false, false],
+            firms: Vec::new(),
+            vendors: Vec::new(),
+            replaces: Vec::new(),
+            exists: true,
+            announced: false,
+            in_force: false,
+            event: None,
+            row,
+        }
+    }
+
+    /// A chip of vendor 0 with these attributes.
+    pub(crate) fn chip(id: &str, of: [Option<f64>; 4]) -> Sku {
+        let row = ChipRow {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            vendor: "nvidia".to_owned(),
+            launch: Month::new(2022, 1),
+            end: None,
+            tflops_16bit: 989.5,
+            tops_8bit: 1979.0,
+            tpp: of[0],
+            performance_density: of[1],
+            interconnect_gbps: of[2],
+            memory_bandwidth_gbps: of[3],
+            hbm_gb: 80.0,
+            tdp_w: 700.0,
+            die: "gh100".to_owned(),
+            dies_per_chip: 1,
+            packages_per_wafer: 25.0,
+            price_usd: 30_000.0,
+            unit_cost_usd: 5_000.0,
+            marketed_for_datacentre: true,
+            origin: Origin::Roadmap,
+            parent: None,
+            caused_by: None,
+            source: "test".to_owned(),
+        };
+        Sku {
+            id: id.to_owned(),
+            vendor: VendorId(0),
+            die: DieId(0),
+            parent: None,
+            caused_by: None,
+            train_paper: 1.0,
+            serve_paper: 1.0,
+            price_usd: 30_000.0,
+            on_sale: true,
+            row,
+        }
+    }
+
+    /// The H100 SXM5.
+    pub(crate) fn h100() -> Sku {
+        chip("h100", [Some(15_832.0), Some(19.45), Some(900.0), Some(3350.0)])
+    }
+
+    /// A catalogue with the H100 as reference.
+    pub(crate) fn catalogue(skus: Vec<Sku>) -> Catalogue {
+        Catalogue {
+            skus,
+            dies: Vec::new(),
+            reference: (1979.0, 3350.0),
+            reference_tflops: 989.5,
+            serving_exponent: 0.5,
+        }
+    }
+
+    /// A book of these rules, vendors at home in country 0, regime active.
+    pub(crate) fn book(rules: Vec<Rule>, catalogue: &Catalogue) -> Rulebook {
+        let mut book = Rulebook {
+            regime_begun: vec![false],
+            regime_active: vec![true],
+            sku_home: vec![CountryId(0); catalogue.skus.len()],
+            ..Rulebook::default()
+        };
+        for rule in rules {
+            book.add_rule(rule, catalogue);
+        }
+        book
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixtures::{book, catalogue, chip, h100, minima, row, rule};
+    use super::*;
+
+    const USA: CountryId = CountryId(0);
+    const CHN: CountryId = CountryId(1);
+
+    fn in_force(mut rule: Rule) -> Rule {
+        rule.announced = true;
+        rule.in_force = true;
+        rule
+    }
+
+    #[test]
+    fn all_bounds_of_any_clause_control_and_a_missing_one_is_never_free() {
+        let october = minima([Some(4800.0), None, Some(600.0), None]);
+        assert_eq!(october.verdict(&h100()), Verdict::Controlled);
+        let cut = chip("h800", [Some(15_832.0), Some(19.45), Some(400.0), Some(3350.0)]);
+        assert_eq!(october.verdict(&cut), Verdict::Free);
+        let unknown = chip("x", [None, None, Some(900.0), None]);
+        assert_eq!(october.verdict(&unknown), Verdict::Undetermined(Attribute::Tpp));
+        // A bound that fails settles it whatever else is missing.
+        let slow = chip("y", [None, None, Some(64.0), None]);
+        assert_eq!(october.verdict(&slow), Verdict::Free);
+    }
+
+    #[test]
+    fn the_strictest_counts_unless_it_is_replaced_and_home_is_no_export() {
+        let catalogue = catalogue(vec![h100(), chip("x", [None, None, Some(1.0), Some(1.0)])]);
+        let deny = minima([Some(4800.0), None, None, None]);
+        let strict =
+            in_force(rule(0, row("a", Treatment::PresumptionOfDenial), vec![deny.clone()]));
+        let mut mild = in_force(rule(1, row("b", Treatment::CaseByCase), vec![deny]));
+        let mut book = book(vec![strict.clone(), mild.clone()], &catalogue);
+        let ask = |book: &Rulebook, sku, destination| {
+            book.strictest(RuleKind::ChipExport, SkuId(sku), FirmId(0), CHN, destination)
+                .map(|r| r.row.id.clone())
+        };
+        assert_eq!(ask(&book, 0, CHN).as_deref(), Some("a"));
+        assert_eq!(ask(&book, 0, USA), None, "a delivery in the vendor's country");
+        book.sort_lanes(2);
+        assert_eq!(ask(&book, 0, CHN).as_deref(), Some("a"));
+        mild.replaces = vec![RuleId(0)];
+        let mut book = super::fixtures::book(vec![strict, mild], &catalogue);
+        assert_eq!(ask(&book, 0, CHN).as_deref(), Some("b"));
+        // The milder rule does not free a chip of unknown performance.
+        assert_eq!(ask(&book, 1, CHN).as_deref(), Some("a"));
+        book.sort_lanes(2);
+        assert_eq!(ask(&book, 0, CHN).as_deref(), Some("b"));
+        assert_eq!(ask(&book, 1, CHN).as_deref(), Some("a"));
+        // A Chinese vendor's chip answers to China.
+        book.sku_home[0] = CHN;
+        assert_eq!(ask(&book, 0, CHN), None);
+    }
+
+    #[test]
+    fn a_rule_that_covers_nothing_changes_nothing() {
+        let catalogue = catalogue(vec![h100()]);
+        let high = minima([Some(1e9), None, None, None]);
+        let mut none = in_force(rule(1, row("b", Treatment::Deny), Vec::new()));
+        none.destinations = vec![false, false];
+        let empty = in_force(rule(0, row("a", Treatment::Deny), vec![high]));
+        let book = book(vec![empty, none], &catalogue);
+        for (headquarters, destination) in [(USA, USA), (USA, CHN), (CHN, CHN), (CHN, USA)] {
+            let found = book.strictest(
+                RuleKind::ChipExport,
+                SkuId(0),
+                FirmId(0),
+                headquarters,
+                destination,
+            );
+            assert!(found.is_none());
+        }
+    }
+
+    #[test]
+    fn what_a_missing_rule_caused_is_missing_too() {
+        let regimes = [
+            RegimeRow {
+                id: "controls".into(),
+                name: String::new(),
+                active: false,
+                note: String::new(),
+            },
+            RegimeRow {
+                id: "answers".into(),
+                name: String::new(),
+                active: true,
+                note: String::new(),
+            },
+        ];
+        let cause = row("a", Treatment::Deny);
+        let mut answer = row("b", Treatment::Deny);
+        answer.regime = "answers".into();
+        answer.caused_by = Some("a".into());
+        let mut circle = row("c", Treatment::Deny);
+        circle.regime = "answers".into();
+        circle.caused_by = Some("c".into());
+        let rows = [cause, answer, circle];
+        assert_eq!(existing(&rows, &regimes), [false, false, false]);
+        let mut on = regimes.clone();
+        on[0].active = true;
+        assert_eq!(existing(&rows, &on), [true, true, false]);
+    }
 }

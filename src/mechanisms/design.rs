@@ -297,13 +297,14 @@ pub(crate) fn watch_demand(
     let n = roster.countries.len();
     placed.resize_with(roster.vendors.len(), Vec::new);
     designs.demand.resize_with(roster.vendors.len(), Vec::new);
-    for row in placed.iter_mut() {
+    for row in &mut *placed {
         row.clear();
         row.resize(n, 0.0);
     }
     for order in &orders.orders {
         if order.placed == clock.now - 1
-            && let Some(firm) = roster.firms.get(order.buyer.index()).and_then(|f| firms.get(*f).ok())
+            && let Some(firm) =
+                roster.firms.get(order.buyer.index()).and_then(|f| firms.get(*f).ok())
             && let Some(row) = placed.get_mut(order.vendor.index())
         {
             row[firm.home.index()] +=
@@ -314,7 +315,9 @@ pub(crate) fn watch_demand(
         vendors.iter_many(&roster.vendors).flatten().zip(designs.demand.iter_mut())
     {
         country_row.resize(n, 0.0);
-        for (country, x) in countries.iter_many(&roster.countries).flatten().zip(country_row.iter_mut()) {
+        for (country, x) in
+            countries.iter_many(&roster.countries).flatten().zip(country_row.iter_mut())
+        {
             let mut now = placed[vendor.id.index()][country.id.index()];
             if country.row.bloc == Bloc::China {
                 // Orders that came and went within a month are seen in the year's revenue.
@@ -465,7 +468,11 @@ fn annuity(rate: f64, lag: i32, horizon: f64) -> f64 {
         return 0.0;
     }
     let d = maths::pow(1.0 + rate, -1.0 / 12.0);
-    if d >= 1.0 { n } else { maths::pow(d, f64::from(lag) + 1.0) * (1.0 - maths::pow(d, n)) / (1.0 - d) }
+    if d >= 1.0 {
+        n
+    } else {
+        maths::pow(d, f64::from(lag) + 1.0) * (1.0 - maths::pow(d, n)) / (1.0 - d)
+    }
 }
 
 /// The row of `parent` with its attributes cut to `chip`.
@@ -550,9 +557,9 @@ pub(crate) fn start_variants(
                 continue;
             }
             let clauses: Vec<&Clause> = rules.iter().flat_map(|r| &r.clauses).collect();
-            if let Some(project) =
-                best_variant(&p, &clock, &catalogue, &designs, vendor, country, demand, &rules, &clauses)
-            {
+            if let Some(project) = best_variant(
+                &p, &clock, &catalogue, &designs, vendor, country, demand, &rules, &clauses,
+            ) {
                 let (months, cost) = project.1;
                 let (row, parent, rule) = project.0;
                 let money = Money::from_amount(cost, settings.quantum);
@@ -600,7 +607,8 @@ fn best_variant<'a>(
         !clauses.iter().any(|c| may_meet(c, row.marketed_for_datacentre, &attributes(row)))
     };
     let mut best_free = 0.0_f64;
-    let on_sale = catalogue.skus.iter().filter(|s| s.vendor == vendor.id && s.on_sale).map(|s| &s.row);
+    let on_sale =
+        catalogue.skus.iter().filter(|s| s.vendor == vendor.id && s.on_sale).map(|s| &s.row);
     let coming = designs
         .projects
         .iter()
@@ -627,8 +635,7 @@ fn best_variant<'a>(
         let whole = worth(p, &parent.row, catalogue);
         for allowed in 1..=EVERYTHING {
             let marketed = parent.row.marketed_for_datacentre;
-            let Some((chip, touched)) =
-                cut(p, clauses, marketed, attributes(&parent.row), allowed)
+            let Some((chip, touched)) = cut(p, clauses, marketed, attributes(&parent.row), allowed)
             else {
                 continue;
             };
@@ -643,7 +650,8 @@ fn best_variant<'a>(
                 continue;
             }
             let margin = (row.price_usd - row.unit_cost_usd) / row.price_usd;
-            let gained = if whole > 0.0 { ((performance - best_free) / whole).max(0.0) } else { 0.0 };
+            let gained =
+                if whole > 0.0 { ((performance - best_free) / whole).max(0.0) } else { 0.0 };
             let (months, cost) = effort(p, touched);
             let value = margin
                 * demand
@@ -748,7 +756,8 @@ pub(crate) fn open_and_close_sales(
     let designs = &mut *designs;
     let catalogue = &mut *catalogue;
     designs.made_for.resize(catalogue.skus.len(), None);
-    let china = || countries.iter_many(&roster.countries).flatten().find(|c| c.row.bloc == Bloc::China);
+    let china =
+        || countries.iter_many(&roster.countries).flatten().find(|c| c.row.bloc == Bloc::China);
     let mut variants = 0;
     for (at, sku) in catalogue.skus.iter_mut().enumerate() {
         let row = &sku.row;
@@ -761,7 +770,10 @@ pub(crate) fn open_and_close_sales(
             }
         }
         sale &= sku.caused_by.is_none_or(|rule| book.rules[rule.index()].announced);
-        if sale && variant && let Some(country) = designs.made_for[at] {
+        if sale
+            && variant
+            && let Some(country) = designs.made_for[at]
+        {
             sale = !book.rules.iter().any(|rule| {
                 rule.in_force
                     && rule.row.kind == RuleKind::ChipExport
@@ -798,4 +810,4 @@ crate::metrics! {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

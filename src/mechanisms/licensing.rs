@@ -89,13 +89,7 @@ fn parties<'a>(
 }
 
 fn governing<'a>(book: &'a Rulebook, order: &Order, who: &Parties) -> Option<&'a Rule> {
-    book.strictest(
-        RuleKind::ChipExport,
-        order.sku,
-        order.buyer,
-        who.buyer.home,
-        who.site.country,
-    )
+    book.strictest(RuleKind::ChipExport, order.sku, order.buyer, who.buyer.home, who.site.country)
 }
 
 /// Puts orders under the rules as they stand now: open orders that a new rule governs must apply,
@@ -125,9 +119,11 @@ pub(crate) fn reclassify_orders(
             (Clearance::Licensed { left, .. }, Some(rule))
                 if rule.row.treatment >= Treatment::PresumptionOfDenial =>
             {
-                let held = licences.live.iter().rev().find(|id| {
-                    licences.applications[**id as usize].order == order.id
-                });
+                let held = licences
+                    .live
+                    .iter()
+                    .rev()
+                    .find(|id| licences.applications[**id as usize].order == order.id);
                 let Some(id) = held.copied() else { continue };
                 let licence = &mut licences.applications[id as usize];
                 if book.rules[licence.rule.index()].row.treatment < rule.row.treatment {
@@ -191,8 +187,7 @@ pub(crate) fn settle_licences(
             if let Some((_, shipped)) = closed.iter().find(|(id, _)| *id == licence.order) {
                 licence.shipped = (*shipped).min(licence.granted);
             }
-            licence.outcome =
-                if licence.shipped > 0 { Outcome::Used } else { Outcome::Withdrawn };
+            licence.outcome = if licence.shipped > 0 { Outcome::Used } else { Outcome::Withdrawn };
         }
     }
     let applications = &licences.applications;
@@ -236,7 +231,8 @@ pub(crate) fn file_applications(
         }
         let Some(who) = parties(order, &roster, &firms, &sites) else { continue };
         let Some(rule) = governing(&book, order, &who) else { continue };
-        let Some(seller) = roster.vendors.get(order.vendor.index()).and_then(|v| vendors.get(*v).ok())
+        let Some(seller) =
+            roster.vendors.get(order.vendor.index()).and_then(|v| vendors.get(*v).ok())
         else {
             continue;
         };
@@ -365,7 +361,8 @@ fn room(
         let sku = application.sku;
         let used = quotas.by_sku.get(&(rule.id, sku)).copied().unwrap_or(0);
         let shipped = all_shipped.get(sku.index()).copied().unwrap_or(0);
-        let licensed: Count = quotas.by_sku.iter().filter(|((_, s), _)| *s == sku).map(|(_, n)| n).sum();
+        let licensed: Count =
+            quotas.by_sku.iter().filter(|((_, s), _)| *s == sku).map(|(_, n)| n).sum();
         let elsewhere = (shipped - licensed).max(0);
         room = room.min(maths::whole_below(share * elsewhere as f64) - used);
     }
@@ -395,7 +392,11 @@ pub(crate) fn decide(
     mut regulators: Query<(&Regulator, &mut Stance)>,
     mut purses: Query<&mut Purse>,
     mut sellers: Query<(&Vendor, &mut Sales)>,
-    (mut orders, mut licences, mut quotas): (ResMut<OrderBook>, ResMut<LicenceBook>, ResMut<Quotas>),
+    (mut orders, mut licences, mut quotas): (
+        ResMut<OrderBook>,
+        ResMut<LicenceBook>,
+        ResMut<Quotas>,
+    ),
     mut chronicle: ResMut<Chronicle>,
     mut desks: Local<Vec<Desk>>,
     mut readings: ResMut<Readings>,
@@ -404,7 +405,8 @@ pub(crate) fn decide(
     let OrderBook { orders: open_orders, shipped: all_shipped, .. } = &mut *orders;
     let now = clock.now;
     desks.resize(roster.regulators.len(), Desk::default());
-    for ((regulator, stance), desk) in regulators.iter_many(&roster.regulators).flatten().zip(desks.iter_mut())
+    for ((regulator, stance), desk) in
+        regulators.iter_many(&roster.regulators).flatten().zip(desks.iter_mut())
     {
         let decisions = regulator.row.decisions_per_month * (1.0 - regulator.row.other_caseload);
         desk.officers = maths::whole_carried(decisions, &mut desk.remainder);
@@ -484,9 +486,8 @@ pub(crate) fn decide(
             if let Some(entity) = roster.vendors.get(order.vendor.index())
                 && let Ok((seller, mut sales)) = sellers.get_mut(*entity)
             {
-                let lost = refused as f64
-                    * order.price.amount(settings.quantum)
-                    * seller.row.attach;
+                let lost =
+                    refused as f64 * order.price.amount(settings.quantum) * seller.row.attach;
                 sales.lost_to_rules_usd += lost;
                 sales.lost_to_rules_total_usd += lost;
                 let so_far = readings.get_for(&REFUSED_USD, order.vendor.index());
@@ -503,13 +504,12 @@ pub(crate) fn decide(
         } else {
             Outcome::Approved
         };
-        application.conditions = match (granted, rule.row.conditions.is_some(), capped) {
-            (0, _, true) => "cap used up",
-            (0, ..) => "",
-            (_, true, true) => "as in the rule; cut to the cap",
-            (_, true, false) => "as in the rule",
-            (_, false, true) => "cut to the cap",
-            (_, false, false) => "",
+        application.conditions = match (granted > 0, rule.row.conditions.is_some(), capped) {
+            (false, _, true) => "cap used up",
+            (true, true, true) => "as in the rule; cut to the cap",
+            (true, true, false) => "as in the rule",
+            (true, false, true) => "cut to the cap",
+            _ => "",
         };
         let kind = if granted > 0 { "application_approved" } else { "application_denied" };
         application.event = Some(chronicle.log(
@@ -520,7 +520,10 @@ pub(crate) fn decide(
             application.event,
             || {
                 let verb = if granted > 0 { "approves" } else { "denies" };
-                format!("{} {verb} {granted} of {units} {} ({})", rule.row.issuer, sku.id, rule.row.id)
+                format!(
+                    "{} {verb} {granted} of {units} {} ({})",
+                    rule.row.issuer, sku.id, rule.row.id
+                )
             },
         ));
         if granted > 0 {
@@ -537,7 +540,7 @@ pub(crate) fn decide(
     let applications = &licences.applications;
     licences.pending.retain(|id| applications[*id as usize].outcome == Outcome::Pending);
     let mut each = regulators.iter_many_mut(&roster.regulators);
-    for desk in desks.iter() {
+    for desk in &*desks {
         if let Some(Ok((_, mut stance))) = each.fetch_next() {
             stance.overdue = desk.overdue;
         }
@@ -598,7 +601,8 @@ pub(crate) fn publish_odds(
     known.resize(roster.regulators.len(), f64::NAN);
     let renewed = *revision != book.revision;
     *revision = book.revision;
-    for (stance, known) in regulators.iter_many(&roster.regulators).flatten().zip(known.iter_mut()) {
+    for (stance, known) in regulators.iter_many(&roster.regulators).flatten().zip(known.iter_mut())
+    {
         let moved = *known != stance.h;
         *known = if moved { stance.h } else { -1.0 };
     }
@@ -636,7 +640,8 @@ pub(crate) fn publish_odds(
             };
         }
     }
-    for (stance, known) in regulators.iter_many(&roster.regulators).flatten().zip(known.iter_mut()) {
+    for (stance, known) in regulators.iter_many(&roster.regulators).flatten().zip(known.iter_mut())
+    {
         *known = stance.h;
     }
 }
@@ -659,4 +664,4 @@ crate::metrics! {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -45,9 +45,7 @@ use crate::entities::regulator::{Regulator, RegulatorRow, Stance};
 use crate::entities::rule::{Clause, Rule, RuleKind, Rulebook, Treatment, Verdict, any_clause};
 use crate::entities::script::Script;
 use crate::entities::vendor::{Sales, Vendor};
-use crate::entities::{
-    Clock, CountryId, RegulatorId, Roster, RuleId, Switches,
-};
+use crate::entities::{Clock, CountryId, RegulatorId, Roster, RuleId, Switches};
 use crate::maths;
 use crate::metric::Readings;
 use crate::random::{Luck, Purpose, key_of};
@@ -369,13 +367,16 @@ fn issue_successors(
         before.row.until = Some(from);
         let mut rule = before.clone();
         rule.id = RuleId::at(first + n);
-        rule.row.id =
-            if n == 0 { format!("{issuer_id}-{now}") } else { format!("{issuer_id}-{now}-{}", n + 1) };
+        rule.row.id = if n == 0 {
+            format!("{issuer_id}-{now}")
+        } else {
+            format!("{issuer_id}-{now}-{}", n + 1)
+        };
         rule.row.name = format!("{} (thresholds moved {now})", before.row.name);
         rule.row.announced = now;
         rule.row.from = from;
         rule.row.until = None;
-        rule.row.source = "issued in the run".to_owned();
+        "issued in the run".clone_into(&mut rule.row.source);
         rule.caused_by = Some(*id);
         rule.clauses = before.clauses.iter().map(|clause| clause.scaled(factor)).collect();
         let mut replaces = before.replaces.clone();
@@ -465,7 +466,8 @@ pub(crate) fn publish_fears(
                 .max_by_key(|r| (r.row.announced, r.id));
             let Some(last) = last else { continue };
             let factor = maths::exp(-p.feared_tightening);
-            let feared: Vec<Clause> = last.clauses.iter().map(|c| floors(c).scaled(factor)).collect();
+            let feared: Vec<Clause> =
+                last.clauses.iter().map(|c| floors(c).scaled(factor)).collect();
             let coming = book.rules.iter().any(|r| {
                 strict_chip_rule(r, now) && now < r.row.from && r.covers_lane(country, country)
             });
@@ -474,7 +476,8 @@ pub(crate) fn publish_fears(
                 let today = treatment_of(&book, of, country, |r| r.in_force).map(|(t, _)| t);
                 let open = today.is_none_or(|t| t < Treatment::CaseByCase);
                 if coming {
-                    let later = treatment_of(&book, of, country, |r| r.is_live(now)).map(|(t, _)| t);
+                    let later =
+                        treatment_of(&book, of, country, |r| r.is_live(now)).map(|(t, _)| t);
                     if later > today && later.is_some_and(|t| t >= Treatment::CaseByCase) {
                         fears.announced[of][at] = 1.0;
                     }
@@ -533,7 +536,10 @@ pub(crate) fn publish_strengths(
     if changed {
         let of = |kind: RuleKind, c: CountryId| {
             withheld(&book, |r| {
-                r.row.kind == kind && r.vendors.is_empty() && r.firms.is_empty() && r.covers_lane(c, c)
+                r.row.kind == kind
+                    && r.vendors.is_empty()
+                    && r.firms.is_empty()
+                    && r.covers_lane(c, c)
             })
         };
         for (board, kind) in [
@@ -546,9 +552,9 @@ pub(crate) fn publish_strengths(
             board.extend((0..countries).map(|c| of(kind, CountryId::at(c))));
         }
         fears.remote_access.clear();
-        fears.remote_access.extend(
-            (0..countries).map(|c| 1.0 - of(RuleKind::RemoteAccess, CountryId::at(c))),
-        );
+        fears
+            .remote_access
+            .extend((0..countries).map(|c| 1.0 - of(RuleKind::RemoteAccess, CountryId::at(c))));
         fears.foundry_withheld_vendor.clear();
         for vendor in vendors.iter_many(&roster.vendors).flatten() {
             let barred = withheld(&book, |r| {
@@ -743,7 +749,8 @@ fn reference_demand(
         }
         for sku in catalogue.skus.iter().filter(|s| s.vendor == vendor.id && s.on_sale) {
             let performance = h100e(sku, catalogue);
-            if matches!(sku.row.origin, Origin::Roadmap | Origin::Extrapolated) && performance > 0.0 {
+            if matches!(sku.row.origin, Origin::Roadmap | Origin::Extrapolated) && performance > 0.0
+            {
                 price = price.min(sku.price_usd * vendor.row.attach / performance);
             }
         }
@@ -752,7 +759,8 @@ fn reference_demand(
         return 0.0;
     }
     let budget: f64 = firms
-        .iter_many(&roster.firms).flatten()
+        .iter_many(&roster.firms)
+        .flatten()
         .filter(|(firm, _)| firm.home == country)
         .map(|(_, finance)| finance.ai_capex_usd_year / 12.0 * p.chip_share_of_ai_capex)
         .sum();
@@ -828,4 +836,4 @@ crate::metrics! {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;
