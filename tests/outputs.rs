@@ -371,8 +371,14 @@ fn leftovers_of_killed_runs_are_swept_and_those_at_work_are_not() {
     }
     let lock = fs::File::open(&alive).unwrap();
     lock.lock().unwrap();
-    Folder::claim(&scratch.join("run"), false).unwrap().commit(&documents()).unwrap();
-    assert_eq!(scratch.names(), [".other.partial-2-0", "run"]);
+    let only_copy = scratch.join(".run.replaced-3");
+    fs::create_dir(&only_copy).unwrap();
+    let commit = |force| {
+        Folder::claim(&scratch.join("run"), force).unwrap().commit(&documents()).unwrap();
+        scratch.names()
+    };
+    assert_eq!(commit(false), [".other.partial-2-0", ".run.replaced-3", "run"]);
+    assert_eq!(commit(true), [".other.partial-2-0", "run"]);
 }
 
 #[test]

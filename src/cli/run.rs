@@ -67,6 +67,8 @@ pub fn run(args: &RunArgs) -> ExitCode {
 }
 
 enum Failure {
+    /// The world is refused: its problems, a line each, as `check` prints them.
+    World(String),
     Input(String),
     System(String),
     Book(String),
@@ -75,6 +77,10 @@ enum Failure {
 impl Failure {
     fn report(&self) -> ExitCode {
         let (text, code) = match self {
+            Self::World(text) => {
+                eprintln!("{text}");
+                return ExitCode::from(exit::BAD_INPUT);
+            }
             Self::Input(text) => (text, exit::BAD_INPUT),
             Self::System(text) => (text, exit::SYSTEM),
             Self::Book(text) => (text, exit::BROKEN_BOOK),
@@ -105,7 +111,7 @@ impl From<Stopped> for Failure {
 
 fn try_run(args: &RunArgs) -> Result<String, Failure> {
     let loaded = world::load(&args.world, &args.sets, &mechanisms::declared_parameters())
-        .map_err(|refusal| Failure::Input(refusal.to_string()))?;
+        .map_err(|refusal| Failure::World(refusal.to_string()))?;
     let definition = &loaded.definition;
     let options = Options { months: args.months, keep_events: !args.no_events };
     let files = loaded.files().map(|file| (file.inside.as_str(), file.bytes.as_slice()));

@@ -128,6 +128,20 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn every_number_reads_back(x in proptest::num::f64::NORMAL | proptest::num::f64::SUBNORMAL) {
+            proptest::prop_assert_eq!(written(x).parse::<f64>().unwrap().to_bits(), x.to_bits());
+        }
+
+        #[test]
+        fn every_text_reads_back(word in ".*") {
+            proptest::prop_assume!(!word.starts_with('\''));
+            let cell = text(&word);
+            proptest::prop_assert_eq!(restored(&cell), word.as_str());
+        }
+    }
+
     #[test]
     fn formulas_are_text() {
         for bad in ["=1+1", "+1", "-1", "@x", "\tx", "\rx"] {

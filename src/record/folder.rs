@@ -134,7 +134,8 @@ impl Folder {
         partial.publish(&self.target)?;
         sync_folder(parent);
         if replaces {
-            fs::remove_dir_all(&replaced).map_err(failed("remove", &replaced))?;
+            // Another run's sweep may have been faster; what stays is swept later.
+            let _ = fs::remove_dir_all(&replaced);
         }
         Ok(self.target)
     }
@@ -223,19 +224,24 @@ fn sync_folder(path: &Path) {
     }
 }
 
-/// Removes what killed runs left in `parent`: siblings whose lock nobody holds.
+/// Removes what killed runs left in `parent`: partial siblings whose lock nobody
+/// holds, and replaced folders whose replacement stands.
 fn sweep(parent: &Path) {
     let Ok(list) = fs::read_dir(parent) else { return };
     for entry in list.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let left_over = name.starts_with('.') && name.contains(".partial-");
+        let Some(name) = name.strip_prefix('.') else { continue };
+        let path = entry.path();
+        let left_over = if name.contains(".partial-") {
+            File::open(&path).is_ok_and(|folder| folder.try_lock().is_ok())
+        } else if let Some((target, _)) = name.split_once(".replaced-") {
+            is_ours(&parent.join(target))
+        } else {
+            false
+        };
         if left_over && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            let path = entry.path();
-            let abandoned = File::open(&path).is_ok_and(|folder| folder.try_lock().is_ok());
-            if abandoned {
-                let _ = fs::remove_dir_all(&path);
-            }
+            let _ = fs::remove_dir_all(&path);
         }
     }
 }
