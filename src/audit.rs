@@ -106,7 +106,7 @@ fn chips(
     for shipment in &book.shipments {
         placed[shipment.sku.index()] += shipment.units;
     }
-    for (_, halls) in sites.iter_many(&roster.sites) {
+    for (_, halls) in sites.iter_many(&roster.sites).flatten() {
         for cohort in halls.cohorts.iter().chain(&halls.warehouse) {
             placed[cohort.sku.index()] += cohort.count;
         }
@@ -157,7 +157,7 @@ fn actors(
     sites: &Query<(&Site, &Halls)>,
     firms: &Query<(&Firm, &Purse, &Compute, &Lab, &Finance)>,
 ) -> Law {
-    for (site, halls) in sites.iter_many(&roster.sites) {
+    for (site, halls) in sites.iter_many(&roster.sites).flatten() {
         let allowed = halls.power_mw * (1.0 + ROUNDING) + ROUNDING;
         let name = || site.row.id.clone();
         at_most("installed power is connected power", name, halls.drawn_mw, allowed)?;
@@ -168,7 +168,7 @@ fn actors(
     for order in &book.orders {
         escrow[order.buyer.index()] += order.set_aside.times(order.open);
     }
-    for (firm, purse, compute, lab, finance) in firms.iter_many(&roster.firms) {
+    for (firm, purse, compute, lab, finance) in firms.iter_many(&roster.firms).flatten() {
         let name = || firm.row.id.clone();
         equal("escrow covers open orders", name, purse.escrow, escrow[firm.id.index()])?;
         at_most("no negative unspent budget", name, Money::ZERO, purse.unspent)?;

@@ -65,11 +65,11 @@ month! {
         policy::measure_policy, "Measures, and turns the page of revenue lost to rules.";
     }
     design {
-        design::continue_roadmaps, "Adds generations beyond the known roadmaps when their time comes.";
         design::watch_demand, "Smooths what each vendor sells to whom.";
-        design::start_variants, "Starts compliance variants where announced clauses cost more than a cut.";
+        design::continue_roadmaps, "Adds generations beyond the known roadmaps when their time comes.";
         design::finish_variants, "Puts finished variants into the catalogue.";
         design::open_and_close_sales, "Opens sales at launch and closes them at the end.";
+        design::start_variants, "Starts compliance variants where announced clauses cost more than a cut.";
     }
     fabs {
         fabs::receive_scripted, "Receives scripted flows of dies and memory.";
@@ -134,20 +134,20 @@ month! {
         training::measure, "Measures capability.";
     }
     market {
-        market::cost_compute, "Costs a token: fleet average and replacement.";
-        market::post_prices, "Posts prices: sticky, pulled by cost, lead and utilisation.";
-        market::host_open_models, "Offers open models on each country's own compute.";
-        market::grow_spend, "Grows spend towards saturation.";
-        market::spread_awareness, "Spreads awareness of providers.";
-        market::choose, "Countries choose among providers, open models and nothing.";
-        market::clear, "Serves within capacity in three passes; users pay.";
-        market::measure, "Measures tokens, prices, shares.";
+        market::offers::cost_compute, "Costs a token: fleet average and replacement.";
+        market::offers::post_prices, "Posts prices: sticky, pulled by cost, lead and utilisation.";
+        market::offers::host_open_models, "Offers open models on each country's own compute.";
+        market::demand::grow_spend, "Grows spend towards saturation.";
+        market::demand::spread_awareness, "Spreads awareness of providers.";
+        market::clearing::choose, "Countries choose among providers, open models and nothing.";
+        market::clearing::clear, "Serves within capacity in three passes; users pay.";
+        market::measures::measure, "Measures tokens, prices, shares.";
     }
     finance {
-        finance::settle, "Settles the month: revenue, costs, capex, debt, equity.";
-        finance::answer_to_investors, "Public firms answer for free cash flow.";
-        finance::plan_capex, "Plans capex from return, rivals and access.";
-        finance::measure, "Measures money.";
+        finance::cash::settle, "Settles the month: revenue, costs, capex, debt, equity.";
+        finance::plan::answer_to_investors, "Public firms answer for free cash flow.";
+        finance::plan::plan_capex, "Plans capex from return, rivals and access.";
+        finance::plan::measure, "Measures money.";
     }
     audit {
         audit::check_books, "Checks every law of the books.";

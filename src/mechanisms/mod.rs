@@ -13,14 +13,14 @@ use crate::metric::Metric;
 use crate::parameters::Declared;
 
 macro_rules! rooms {
-    ($($room:ident: $parameters:ident,)*) => {
+    ($($room:ident $(: $parameters:ident)?,)*) => {
         $(pub mod $room;)*
 
         /// The parameters of every room, room by room.
         #[must_use]
         pub fn declared_parameters() -> Vec<&'static Declared> {
             let mut all: Vec<&'static Declared> = CatalogueParameters::DECLARED.iter().collect();
-            $(all.extend($room::$parameters::DECLARED);)*
+            $($(all.extend($room::$parameters::DECLARED);)?)*
             all
         }
 
@@ -37,11 +37,13 @@ macro_rules! rooms {
 
         /// Gives every room its parameters.
         pub fn insert_parameters(world: &mut World, value: &mut dyn FnMut(&'static str) -> f64) {
-            $(world.insert_resource($room::$parameters::from_values(value));)*
+            $($(world.insert_resource($room::$parameters::from_values(value));)?)*
         }
     };
 }
 
+#[cfg(test)]
+mod money_tests;
 #[cfg(test)]
 mod trajectories;
 
@@ -53,7 +55,7 @@ rooms! {
     procurement: ProcurementParameters,
     allocation: AllocationParameters,
     grey_market: GreyParameters,
-    shipping: ShippingParameters,
+    shipping,
     data_centres: DataCentreParameters,
     research: ResearchParameters,
     training: TrainingParameters,
