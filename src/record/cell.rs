@@ -28,7 +28,8 @@ pub fn number(out: &mut String, x: f64) {
 }
 
 fn looks_like_a_formula(text: &str) -> bool {
-    text.starts_with(['=', '+', '-', '@', '\t', '\r'])
+    // Behind quotes as well, so that what was quoted already is restored as it was.
+    text.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t', '\r'])
 }
 
 /// `text` as a cell that no spreadsheet takes for a formula.
@@ -135,8 +136,7 @@ mod tests {
         }
 
         #[test]
-        fn every_text_reads_back(word in ".*") {
-            proptest::prop_assume!(!word.starts_with('\''));
+        fn every_text_reads_back(word in "['=a]{0,4}.*") {
             let cell = text(&word);
             proptest::prop_assert_eq!(restored(&cell), word.as_str());
         }

@@ -35,7 +35,7 @@ version of the program and whether events were kept; the same folder name means 
   ones an exponent (`1e-7`). An **empty cell** is a value that does not exist: not measured in that month, or a ratio over nothing.
 - A member has no row in a month in which it has no value at all (a chip before anybody knows of it).
 - Text that a spreadsheet could take for a formula (it begins with `=`, `+`, `-`, `@`, a tab or a carriage return) has a single quote
-  in front; to restore it, take one leading `'` off where one of those characters follows. Number cells are never changed.
+  in front; to restore it, take one leading `'` off where one of those characters follows it (or its fellow quotes). Number cells are never changed.
 ";
 
 /// The page.
