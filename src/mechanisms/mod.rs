@@ -17,3 +17,6 @@ pub mod procurement;
 pub mod research;
 pub mod shipping;
 pub mod training;
+
+#[cfg(test)]
+mod supply_tests;
