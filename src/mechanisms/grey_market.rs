@@ -307,12 +307,11 @@ mod tests {
 
     fn p() -> GreyParameters {
         GreyParameters::from_values(&mut |name| match name {
-            "grey_share" => 0.05,
+            "grey_share" | "grey_premium_floor" => 0.05,
             "grey_premium_reference" => 0.5,
             "grey_elasticity" => 1.0,
             "grey_volume_enforcement" => 5.0,
             "grey_gain" => 0.2,
-            "grey_premium_floor" => 0.05,
             "grey_premium_cap" => 3.0,
             _ => 0.0,
         })

@@ -103,10 +103,7 @@ fn parameter(name: &str) -> f64 {
     ["fabs", "allocation", "grey_market", "shipping"]
         .iter()
         .flat_map(|room| table::<ParameterRow>(&format!("parameters.{room}.csv")))
-        .map(|row| {
-            assert!(row.low <= row.value && row.value <= row.high, "{}", row.id);
-            row
-        })
+        .inspect(|row| assert!(row.low <= row.value && row.value <= row.high, "{}", row.id))
         .find(|row| row.id == name)
         .unwrap_or_else(|| panic!("no parameter {name}"))
         .value
@@ -334,13 +331,13 @@ fn check(world: &mut World) {
         }
     }
     let (parts, book) = (world.resource::<Parts>(), world.resource::<OrderBook>());
-    for s in 0..skus {
+    for (s, stored) in warehouse.iter().enumerate() {
         let transit: Count =
             book.shipments.iter().filter(|x| x.sku.index() == s).map(|x| x.units).sum();
         assert!(parts.inventory[s] >= 0);
         assert_eq!(
             parts.made[s],
-            parts.inventory[s] + transit + warehouse[s] + book.seized[s] + parts.written_off[s],
+            parts.inventory[s] + transit + stored + book.seized[s] + parts.written_off[s],
             "SKU {s}"
         );
         assert_eq!(parts.made[s], parts.inventory[s] + book.shipped[s] + parts.written_off[s]);
