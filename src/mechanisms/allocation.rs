@@ -152,8 +152,7 @@ pub(crate) fn opening(
         let monthly = opening / p.opening_inventory_months.max(1.0);
         market.forecast[id.index()] = monthly;
         dock.expected_output[id.index()] = monthly;
-        market.wait_months[id.index()] =
-            if monthly > 0.0 { 0.0 } else { p.make_to_order_months };
+        market.wait_months[id.index()] = if monthly > 0.0 { 0.0 } else { p.make_to_order_months };
     }
     (market, dock)
 }
@@ -259,9 +258,7 @@ pub(crate) fn cancel_stale(
 /// Rations what is at the dock, ships it and is paid.
 pub(crate) fn ration(
     clock: Res<Clock>,
-    settings: Res<Settings>,
-    roster: Res<Roster>,
-    switches: Res<Switches>,
+    (settings, roster, switches): (Res<Settings>, Res<Roster>, Res<Switches>),
     catalogue: Res<Catalogue>,
     rulebook: Res<Rulebook>,
     grey: Res<GreyMarkets>,
@@ -271,8 +268,7 @@ pub(crate) fn ration(
     mut market: ResMut<ChipMarket>,
     mut book: ResMut<OrderBook>,
     mut parts: ResMut<Parts>,
-    mut licences: ResMut<LicenceBook>,
-    mut ledger: ResMut<Ledger>,
+    (mut licences, mut ledger): (ResMut<LicenceBook>, ResMut<Ledger>),
     mut vendors: Query<(&Vendor, &mut Sales)>,
     mut purses: Query<&mut Purse>,
     mut captives: bevy_ecs::prelude::Local<Vec<(Option<FirmId>, i32)>>,
@@ -322,10 +318,8 @@ pub(crate) fn ration(
             }
         }
         let free = parts.inventory[s] - dock.held_back[s];
-        let big: Count = (0..firms)
-            .filter(|f| large(desk, s, *f))
-            .map(|f| desk.eligible[s * firms + f])
-            .sum();
+        let big: Count =
+            (0..firms).filter(|f| large(desk, s, *f)).map(|f| desk.eligible[s * firms + f]).sum();
         let small = desk.totals[s] - big;
         desk.quota[s] = split(free, big, small, p.large_buyer_priority);
     }
@@ -502,6 +496,7 @@ pub(crate) fn update_market(
             let n = parts.inventory[s];
             parts.written_off[s] += n;
             parts.inventory[s] = 0;
+            dock.held_back[s] = 0;
             desk.idle[s] = 0;
             let cause = rulebook
                 .rules
@@ -630,5 +625,49 @@ crate::metrics! {
         PRICE_USD = "price_usd", "USD", "List price.";
         WAIT_MONTHS = "wait_months", "month", "(Backlog − inventory) / expected output, bounded.";
         LEAD_WEEKS = "lead_weeks", "week", "Wait and transport, in weeks.";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_share_by_priority_times_units() {
+        // 90 chips; large buyers want 100 at priority 2, others 100: 2/3 and 1/3.
+        assert_eq!(split(90, 100, 100, 2.0), [60, 30]);
+        // Others want only 10: the large ones get the rest.
+        assert_eq!(split(90, 100, 10, 2.0), [86, 4]);
+        assert_eq!(split(300, 100, 10, 2.0), [100, 10]);
+        assert_eq!(split(-5, 100, 10, 2.0), [0, 0]);
+    }
+
+    #[test]
+    fn only_cleared_orders_of_the_right_buyer_may_ship() {
+        let now = Month::new(2024, 1);
+        let mut order = Order {
+            id: 0,
+            buyer: FirmId(1),
+            vendor: crate::entities::VendorId(0),
+            sku: crate::entities::SkuId(0),
+            site: crate::entities::SiteId(0),
+            channel: crate::entities::order::Channel::Import,
+            placed: now,
+            ordinal: 0,
+            open: 10,
+            shipped: 0,
+            price: Money::ZERO,
+            set_aside: Money::ZERO,
+            fee: Money::ZERO,
+            clearance: Clearance::NotNeeded,
+            cause: None,
+        };
+        assert_eq!(eligible(&order, None, now), 10);
+        assert_eq!(eligible(&order, Some(FirmId(0)), now), 0);
+        order.clearance = Clearance::Pending;
+        assert_eq!(eligible(&order, None, now), 0);
+        order.clearance = Clearance::Licensed { left: 4, expires: now + 1 };
+        assert_eq!(eligible(&order, None, now), 4);
+        assert_eq!(eligible(&order, None, now + 1), 0);
     }
 }

@@ -1199,3 +1199,42 @@ crate::metrics! {
         LINE_BITE = "line_equipment_bite", "share", "Bite B of equipment rules: share of growth that they take.";
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_pour_by_weight_and_leave_nobody_above_its_need() {
+        // 100 wafers, weights 0.6 : 0.3 : 0.1. The first needs 20; 80 are left for 0.3 : 0.1,
+        // that is 60 and 20; the third needs 50, so nothing is left over.
+        let (mut needs, mut got) = (vec![20.0, 500.0, 50.0], vec![0.0; 3]);
+        pour(100.0, &[0.6, 0.3, 0.1], &mut needs, &mut got);
+        assert_eq!(got, [20.0, 60.0, 20.0]);
+        assert_eq!(needs, [0.0, 440.0, 30.0]);
+        // No weight, no wafers.
+        let (mut needs, mut got) = (vec![20.0, 500.0], vec![0.0; 2]);
+        pour(100.0, &[0.0, 0.0], &mut needs, &mut got);
+        assert_eq!(got, [0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_scarce_part_is_shared_by_use_and_merit() {
+        // 120 units of a part; 100 chips that use 1 at merit 1, 100 chips that use 2 at merit 0.5:
+        // weights 100 : 100, so 60 each: 60 chips and 30 chips.
+        let mut units = [100.0, 100.0];
+        cut(120.0, &[(0, 1.0, 1.0), (1, 2.0, 0.5)], &mut units, &mut Default::default());
+        assert_eq!(units, [60.0, 30.0]);
+        // Enough for all: nothing is cut.
+        let mut units = [100.0, 10.0];
+        cut(120.0, &[(0, 1.0, 1.0), (1, 2.0, 0.5)], &mut units, &mut Default::default());
+        assert_eq!(units, [100.0, 10.0]);
+    }
+
+    #[test]
+    fn yield_learns_with_cumulative_wafers() {
+        // 0.6 − 0.35 · (1 + 3)^(−0.5) = 0.6 − 0.175 = 0.425
+        assert!((learned_yield(0.25, 0.6, 3.0, 0.5) - 0.425).abs() < 1e-12);
+        assert_eq!(learned_yield(0.25, 0.6, 0.0, 0.5), 0.25);
+    }
+}

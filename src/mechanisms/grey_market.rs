@@ -107,9 +107,7 @@ pub(crate) struct Scratch {
 /// Clears every market once.
 pub(crate) fn clear(
     clock: Res<Clock>,
-    settings: Res<Settings>,
-    roster: Res<Roster>,
-    switches: Res<Switches>,
+    (settings, roster, switches): (Res<Settings>, Res<Roster>, Res<Switches>),
     fears: Res<Fears>,
     catalogue: Res<Catalogue>,
     p: Res<GreyParameters>,
@@ -118,8 +116,7 @@ pub(crate) fn clear(
     mut dock: ResMut<Dock>,
     mut chips: ResMut<ChipMarket>,
     mut parts: ResMut<Parts>,
-    mut book: ResMut<OrderBook>,
-    mut ledger: ResMut<Ledger>,
+    (mut book, mut ledger): (ResMut<OrderBook>, ResMut<Ledger>),
     firms: Query<&Firm>,
     sites: Query<&Site>,
     mut purses: Query<&mut Purse>,
@@ -310,12 +307,11 @@ mod tests {
 
     fn p() -> GreyParameters {
         GreyParameters::from_values(&mut |name| match name {
-            "grey_share" => 0.05,
+            "grey_share" | "grey_premium_floor" => 0.05,
             "grey_premium_reference" => 0.5,
             "grey_elasticity" => 1.0,
             "grey_volume_enforcement" => 5.0,
             "grey_gain" => 0.2,
-            "grey_premium_floor" => 0.05,
             "grey_premium_cap" => 3.0,
             _ => 0.0,
         })

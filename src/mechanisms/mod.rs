@@ -45,6 +45,8 @@ macro_rules! rooms {
 #[cfg(test)]
 mod money_tests;
 #[cfg(test)]
+mod supply_tests;
+#[cfg(test)]
 mod trajectories;
 
 rooms! {

@@ -85,7 +85,8 @@ mod tests {
             due,
         };
         let mut book = OrderBook::default();
-        book.shipments = vec![shipment(10, 100.0, now), shipment(30, 200.0, now), shipment(5, 1.0, now + 1)];
+        book.shipments =
+            vec![shipment(10, 100.0, now), shipment(30, 200.0, now), shipment(5, 1.0, now + 1)];
         world.insert_resource(book);
         world.run_system_once(deliver).unwrap();
         let halls = world.get::<Halls>(site).unwrap();
