@@ -99,7 +99,6 @@ month! {
         allocation::cancel_stale, "Cancels part of the orders that waited too long.";
         allocation::ration, "Rations what is finished among eligible orders, ships and is paid.";
         allocation::update_market, "Updates backlog, waits, forecasts and prices.";
-        allocation::measure, "Measures sales.";
     }
     grey_market {
         grey_market::clear, "Moves the premium a step; lands and seizes diverted chips.";
@@ -108,6 +107,7 @@ month! {
     shipping {
         shipping::deliver, "Delivers what is due to warehouses.";
         shipping::measure, "Measures what is on its way.";
+        allocation::measure, "Measures sales, grey ones included.";
     }
     data_centres {
         data_centres::grow_grids, "Grows what grids can connect.";

@@ -112,6 +112,12 @@ pub struct OrderBook {
 }
 
 impl OrderBook {
+    /// An empty book for `skus` SKUs.
+    #[must_use]
+    pub fn of(skus: usize) -> Self {
+        Self { shipped: vec![0; skus], seized: vec![0; skus], ..Self::default() }
+    }
+
     /// Adds an order; its id is set here.
     pub fn place(&mut self, mut order: Order) -> u64 {
         order.id = self.next;

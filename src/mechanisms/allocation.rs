@@ -35,7 +35,7 @@ use crate::entities::chronicle::Chronicle;
 use crate::entities::country::{Bloc, Country};
 use crate::entities::firm::{Firm, Purse};
 use crate::entities::ledger::{Account, Ledger, Outside, Purpose};
-use crate::entities::licence::{LicenceBook, Outcome};
+use crate::entities::licence::LicenceBook;
 use crate::entities::line::Parts;
 use crate::entities::order::{Clearance, Order, OrderBook, Shipment};
 use crate::entities::rule::{RuleKind, Rulebook, Treatment, Verdict};

@@ -200,11 +200,7 @@ pub fn populate(definition: &Definition, luck: Luck, keep_events: bool) -> World
     world.insert_resource(fabs::works(&d.lines, d.vendors.len(), d.countries.len(), &luck));
     world.insert_resource(grey_markets(&d, &home_of, world.resource(), &luck));
     world.insert_resource(grey_market::GreyTrade::default());
-    world.insert_resource(OrderBook {
-        shipped: vec![0; catalogue.skus.len()],
-        seized: vec![0; catalogue.skus.len()],
-        ..OrderBook::default()
-    });
+    world.insert_resource(OrderBook::of(catalogue.skus.len()));
     world.insert_resource(Retirements { retired: vec![0; catalogue.skus.len()] });
     world.insert_resource(LicenceBook::default());
     world.insert_resource(Quotas::default());

@@ -62,7 +62,7 @@ impl Candidate {
 
 /// A site that may take chips.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     pub site: SiteId,
     /// Power that will be free on delivery, MW.
     pub room_mw: f64,
