@@ -340,7 +340,7 @@ fn the_upper_layer_wins_and_says_where_it_stands() {
     };
     assert_eq!(place("cash_usd_bn"), (Value::Number(40.0), "x.toml:3:15".to_owned()));
     assert_eq!(place("debt_usd_bn"), (Value::Number(6.0), "middle.toml:4:15".to_owned()));
-    assert_eq!(place("users_m").1, "--set firms.bytedance.users_m");
+    assert_eq!(place("users_m").1, "--set");
     assert_eq!(place("home").1, "base/firms.csv:2:21");
     assert_eq!(loaded.definition.head.id, "x");
     assert_eq!(loaded.definition.firms[0].cash_usd_bn, 40.0);
