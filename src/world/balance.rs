@@ -309,8 +309,8 @@ impl Check<'_> {
 
     fn chips(&mut self) {
         for chip in &self.world.chips {
-            if chip.end.is_some_and(|end| end <= chip.launch) {
-                let message = format!("not after the launch, {}", chip.launch);
+            if chip.end.is_some_and(|end| end < chip.launch) {
+                let message = format!("before the launch, {}", chip.launch);
                 self.wrong_row("chips", &chip.id, &["end", "launch"], message);
             }
         }
@@ -470,32 +470,8 @@ impl Check<'_> {
 
     fn observations(&mut self) {
         for o in &self.world.observations {
-            if !(o.low <= o.value && o.value <= o.high) {
-                let message = format!("{} is not within {} to {}", o.value, o.low, o.high);
-                self.wrong_row("observations", &o.id, &["value", "low", "high"], message);
-            }
-            if o.to < o.from {
-                let message = format!("before the first month, {}", o.from);
-                self.wrong_row("observations", &o.id, &["to", "from"], message);
-            }
-            match (o.aggregate == Aggregate::Ratio, &o.per) {
-                (true, None) => {
-                    let message = "empty; a ratio divides by a metric";
-                    self.wrong_row("observations", &o.id, &["per", "aggregate"], message);
-                }
-                (false, Some(_)) => {
-                    let message = "only a ratio divides by a metric; leave it empty";
-                    self.wrong("observations", &o.id, "per", message);
-                }
-                _ => {}
-            }
-            if o.table == "series" {
-                if !o.members.is_empty() {
-                    let message = "the world's series has no members; leave it empty";
-                    self.wrong("observations", &o.id, "members", message);
-                }
-            } else {
-                self.ids(("observations", &o.id, "members"), &o.members, &[&o.table]);
+            for fault in o.faults() {
+                self.wrong_row("observations", &o.id, &["value"], fault);
             }
         }
     }
