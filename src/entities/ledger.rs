@@ -172,3 +172,42 @@ impl Ledger {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        /// Whatever is paid, nothing is made or lost and every balance is the sum of its flows.
+        #[test]
+        fn payments_sum_to_zero(
+            payments in proptest::collection::vec((0_u16..3, 0_u16..3, -1_000_000_i64..1_000_000, 0_usize..3), 0..50),
+        ) {
+            let mut ledger = Ledger::new(2, 1);
+            let account = |i: u16| match i {
+                0 | 1 => Account::Firm(FirmId(i)),
+                _ => Account::Outside(Outside::Users),
+            };
+            let purposes = [Purpose::Tokens, Purpose::Chips, Purpose::Wages];
+            for (payer, payee, quanta, purpose) in payments {
+                let amount = Money::from_amount(quanta as f64, 1.0);
+                ledger.pay(account(payer), account(payee), amount, purposes[purpose]);
+            }
+            proptest::prop_assert_eq!(ledger.sum(), 0);
+            proptest::prop_assert!(ledger.misposted().is_none());
+        }
+    }
+
+    #[test]
+    fn a_page_turns_and_the_total_stays() {
+        let mut ledger = Ledger::new(1, 0);
+        let firm = Account::Firm(FirmId(0));
+        let seven = Money::from_amount(7.0, 1.0);
+        ledger.pay(Account::Outside(Outside::Users), firm, seven, Purpose::Tokens);
+        assert_eq!(ledger.this_month(firm, Purpose::Tokens), seven);
+        ledger.turn_page();
+        assert_eq!(ledger.this_month(firm, Purpose::Tokens), Money::ZERO);
+        assert_eq!(ledger.since_start(firm, Purpose::Tokens), seven);
+        assert_eq!(ledger.balance(firm), seven);
+    }
+}

@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use super::finance::{self, FinanceParameters};
 use super::market::*;
 use crate::calendar::Month;
+use crate::entities::boards::{Offers, SELF_HOSTED};
 use crate::entities::chip::Catalogue;
 use crate::entities::chronicle::Chronicle;
-use crate::entities::boards::{Offers, SELF_HOSTED};
 use crate::entities::country::{Bloc, Country, CountryRow, Demand};
 use crate::entities::firm::{Compute, Finance, Firm, FirmRow, Lab, Purse};
 use crate::entities::ledger::{Account, Ledger, Outside, Purpose};
@@ -64,19 +64,32 @@ fn rows<R: Row>(file: &str) -> Vec<R> {
     found.into_iter().map(|(_, row)| row).collect()
 }
 
-/// A parameter of the reference world.
+/// A parameter of the reference world, from whichever of its files has it.
 fn reference(name: &str) -> f64 {
-    for file in ["parameters.market.csv", "parameters.finance.csv"] {
-        let rows = rows::<crate::parameters::ParameterRow>(file);
-        if let Some(row) = rows.iter().find(|row| row.id == name) {
-            return row.value;
-        }
-    }
-    panic!("no parameter {name}")
+    static VALUES: std::sync::OnceLock<std::collections::BTreeMap<String, f64>> =
+        std::sync::OnceLock::new();
+    let values = VALUES.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("worlds/reference");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .expect("the reference world")
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|file| {
+                file.starts_with("parameters")
+                    && Path::new(file).extension().is_some_and(|e| e == "csv")
+            })
+            .collect();
+        files.sort();
+        files
+            .iter()
+            .flat_map(|file| rows::<crate::parameters::ParameterRow>(file))
+            .map(|row| (row.id, row.value))
+            .collect()
+    });
+    *values.get(name).unwrap_or_else(|| panic!("no parameter {name}"))
 }
 
 /// The market's parameters in the reference world.
-pub(super) fn parameters() -> MarketParameters {
+fn parameters() -> MarketParameters {
     MarketParameters::from_values(&mut reference)
 }
 
@@ -105,8 +118,7 @@ fn country(id: &str, bloc: Bloc, gdp: f64, power: f64, constraint: f64, ideal: f
         ideal_point: ideal,
         ai_intensity: match bloc {
             Bloc::Us => 1.0,
-            Bloc::Allied => 0.6,
-            Bloc::China => 0.6,
+            Bloc::Allied | Bloc::China => 0.6,
             Bloc::Nonaligned => 0.35,
         },
         source: "test".to_owned(),
@@ -198,8 +210,8 @@ fn world(firms: &[FirmRow], countries: &[CountryRow], p: MarketParameters) -> Wo
         cash_usd_bn: 0.0,
         source: "test".to_owned(),
     };
-    let seller = Vendor { id: VendorId(0), home: homes[0], captive: None, row: vendor };
-    roster.vendors.push(world.spawn((seller, )).id());
+    let seller = Vendor { id: VendorId(0), home: CountryId(0), captive: None, row: vendor };
+    roster.vendors.push(world.spawn((seller,)).id());
     let metrics: Vec<&'static Metric> =
         METRICS.iter().chain(finance::METRICS.iter()).copied().collect();
     world.insert_resource(Readings::new(
@@ -303,7 +315,7 @@ fn costs_prices_and_clearing_by_hand() {
     p.serving_gain_limit = 1e15;
     p.price_margin_base = 1.0;
     (p.price_margin_lead, p.price_factor_china) = (0.0, 1.0);
-    (p.price_floor_factor, p.entry_gap) = (0.0, 0.0);
+    (p.price_floor_factor, p.entry_gap, p.price_weight_poor) = (0.0, 0.0, 0.0);
     p.spend_start_usd_year = 1.2e7;
     let firms = two_firms();
     let usa = [nations().pop().expect("the US"), nations().swap_remove(2)];
@@ -332,9 +344,9 @@ fn costs_prices_and_clearing_by_hand() {
     // (600 000 / 0.5 + 0.1 · 600 000 + 60 000) / 100 H100e / 12 months = 1 100 USD.
     assert!((t.unit_cost[0] - 1100.0).abs() < 1e-9);
     // 1 100 USD / 1 000 million tokens = 1.1 USD per million; margin 1 doubles it, and with an idle
-    // month before it scarcity is 0.1 · (0 − 0.85) = −0.085: 2.2 · e^−0.085 = 2.02073.
+    // month before it scarcity is 0.1 · −2 (the clip): 2.2 · e^−0.2 = 1.80121.
     assert!((offers.cost_usd_m[0] - 1.1).abs() < 1e-12);
-    assert!((offers.price_usd_m[0] - 2.2 * maths::exp(-0.085)).abs() < 1e-9);
+    assert!((offers.price_usd_m[0] - 2.2 * maths::exp(-0.2)).abs() < 1e-9);
     // 0.1 MW / 100 H100e = 1 kW; 730 kWh a month for 1 000 million tokens.
     assert!((offers.energy_kwh_m[0] - 0.73).abs() < 1e-12);
     // In China only the Chinese firm is on offer: V = 0 against nothing's −outside_gap,
@@ -472,7 +484,7 @@ proptest! {
 
 #[test]
 fn empty_worlds_do_not_panic() {
-    let mut bare = world(&[], &[], parameters_without_countries());
+    let mut bare = world(&[], &[], parameters());
     month().run(&mut bare);
     let firms = two_firms();
     let mut idle = world(&firms, &nations(), parameters());
@@ -482,10 +494,6 @@ fn empty_worlds_do_not_panic() {
         idle.resource_mut::<Clock>().now = idle.resource::<Clock>().now + 1;
     }
     assert_eq!(idle.resource::<Ledger>().sum(), 0);
-}
-
-fn parameters_without_countries() -> MarketParameters {
-    parameters()
 }
 
 /// A stand-in for everything else: fleets grow with money, models with fleets, serving
@@ -505,7 +513,11 @@ fn rest_of_the_month(world: &mut World, fleet: &mut [f64], spare: &mut [f64]) {
         world.get_mut::<Purse>(entity).expect("a purse").kappa = kappa;
         let finance = world.get::<Finance>(entity).expect("finance").clone();
         let months_short = finance.months_short_of_cash;
-        let budget = if months_short > 0 { 0.0 } else { finance.ai_capex_usd_year * fp.chip_share_of_ai_capex / 12.0 };
+        let budget = if months_short > 0 {
+            0.0
+        } else {
+            finance.ai_capex_usd_year * fp.chip_share_of_ai_capex / 12.0
+        };
         let money = Money::from_amount(budget, 0.01);
         world.resource_mut::<Ledger>().pay(
             Account::Firm(FirmId::at(i)),
@@ -524,8 +536,18 @@ fn rest_of_the_month(world: &mut World, fleet: &mut [f64], spare: &mut [f64]) {
         lab.ln_a_train += 1.0 * slower / 12.0;
         lab.staff *= maths::exp(firm.row.staff_growth / 12.0 / (1.0 + 0.3 * years));
     }
-    let find = |id: &str| (0..n).find(|i| world.get::<Firm>(roster.firms[*i]).expect("a firm").row.id == id);
-    let lent = [("openai", "microsoft", 0.5), ("openai", "oracle", 0.5), ("anthropic", "amazon", 0.35), ("anthropic", "alphabet", 0.1), ("mistral", "neoclouds", 0.02), ("moonshot", "alibaba", 0.1), ("zhipu", "cn-clouds", 0.1)];
+    let find = |id: &str| {
+        (0..n).find(|i| world.get::<Firm>(roster.firms[*i]).expect("a firm").row.id == id)
+    };
+    let lent = [
+        ("openai", "microsoft", 0.5),
+        ("openai", "oracle", 0.5),
+        ("anthropic", "amazon", 0.35),
+        ("anthropic", "alphabet", 0.1),
+        ("mistral", "neoclouds", 0.02),
+        ("moonshot", "alibaba", 0.1),
+        ("zhipu", "cn-clouds", 0.1),
+    ];
     let mut rented = vec![0.0; n];
     for (tenant, host, share) in lent {
         let (Some(t), Some(h)) = (find(tenant), find(host)) else { continue };
@@ -569,11 +591,12 @@ fn rest_of_the_month(world: &mut World, fleet: &mut [f64], spare: &mut [f64]) {
             }
         }
         // A release every seven months: 0.5 dex of compute a year, falling.
-        let phase = (clock.elapsed() as usize + i) % 7 == 0;
+        let phase = (clock.elapsed() as usize + i).is_multiple_of(7);
         if firm.row.developer && total > 500.0 && phase {
             let lab = world.get::<Lab>(entity).expect("a lab");
-            let lag = if firm.row.home == "chn" { 1.0 } else { 0.0 };
-            let flop = 24.0 + 0.55 * years - 0.012 * years * years - lag + 0.2 * f64::from(firm.row.id == "openai");
+            let lag = if firm.row.home == "chn" { 0.2 } else { 0.0 };
+            let flop = 24.0 + 0.55 * years - 0.012 * years * years - lag
+                + 0.2 * f64::from(firm.row.id == "openai");
             let quality = flop + lab.ln_a_train / maths::ln(10.0) + 0.1 * years;
             let open = firm.row.open_weights;
             let mut book = world.resource_mut::<ModelBook>();
@@ -582,7 +605,11 @@ fn rest_of_the_month(world: &mut World, fleet: &mut [f64], spare: &mut [f64]) {
                 let per = 356.5 * maths::exp10(-0.42 * (flop - down - 24.53));
                 book.models.push(model(at, i, tier, quality - down, per, open));
                 book.deployed[i][tier as usize] = Some(at);
-                if open && book.best_open.is_none_or(|b| book.models[b as usize].quality < quality - down) {
+                if open
+                    && book
+                        .best_open
+                        .is_none_or(|b| book.models[b as usize].quality < quality - down)
+                {
                     book.best_open = Some(at);
                 }
             }
@@ -591,13 +618,23 @@ fn rest_of_the_month(world: &mut World, fleet: &mut [f64], spare: &mut [f64]) {
     }
 }
 
+/// Scripted events that the market reads.
+fn money_events() -> Vec<ShockRow> {
+    use crate::entities::script::ShockKind::{Awareness, DemandGrowth, TokenPrice};
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("worlds/reference");
+    let file = if folder.join("events.csv").exists() { "events.csv" } else { "events.market.csv" };
+    let mut shocks = rows::<ShockRow>(file);
+    shocks.retain(|shock| matches!(shock.kind, Awareness | DemandGrowth | TokenPrice));
+    shocks
+}
+
 /// A decade and a half of a drawn-up world: the trajectories that the two rooms must not lose.
 #[test]
 fn fourteen_years_without_a_bust() {
     let firms = rows::<FirmRow>("firms.csv");
     let countries = nations();
     let mut world = world(&firms, &countries, parameters());
-    let mut script = Script { shocks: rows::<ShockRow>("events.market.csv"), ..Script::default() };
+    let mut script = Script { shocks: money_events(), ..Script::default() };
     script.shocks.sort_by(|a, b| (a.month, &a.id).cmp(&(b.month, &b.id)));
     script.happened = vec![None; script.shocks.len()];
     world.insert_resource(script);
@@ -605,7 +642,9 @@ fn fourteen_years_without_a_bust() {
     let mut sites = Vec::new();
     for (i, row) in firms.iter().enumerate() {
         let places: Vec<usize> = match row.id.as_str() {
-            "rest-of-world" | "microsoft" => (0..countries.len()).filter(|c| countries[*c].id != "chn").collect(),
+            "rest-of-world" | "microsoft" => {
+                (0..countries.len()).filter(|c| countries[*c].id != "chn").collect()
+            }
             "alibaba" => vec![homes[i].index(), 12],
             _ => vec![homes[i].index()],
         };
@@ -615,7 +654,8 @@ fn fourteen_years_without_a_bust() {
     }
     world.resource_mut::<Roster>().sites = sites;
     world.resource_mut::<ModelBook>().deployed = vec![[None, None]; firms.len()];
-    let mut fleet: Vec<f64> = firms.iter().map(|row| row.ai_capex_usd_bn * 1e9 * 0.6 * 2.0 / 46_000.0).collect();
+    let mut fleet: Vec<f64> =
+        firms.iter().map(|row| row.ai_capex_usd_bn * 1e9 * 0.6 * 2.0 / 46_000.0).collect();
     let mut spare: Vec<f64> = fleet.iter().map(|h| h * 0.4).collect();
     let mut schedule = month();
     let (mut peak, mut last) = (0.0_f64, 0.0);
@@ -630,7 +670,9 @@ fn fourteen_years_without_a_bust() {
         last = capex;
         lowest_price = r.get(&measures::MEAN_PRICE).min(lowest_price);
         if elapsed % 6 == 5 {
-            let of = |id: &str, m: &'static Metric| r.get_for(m, firms.iter().position(|f| f.id == id).expect("a firm"));
+            let of = |id: &str, m: &'static Metric| {
+                r.get_for(m, firms.iter().position(|f| f.id == id).expect("a firm"))
+            };
             println!(
                 "{} E {:7.1} paid {:7.1} uns {:.3} T/d {:9.2} chn {:8.2} p {:8.4} util {:.2} capex {:6.0} K {:6.0} | 3rd {:.3} spend {:.3} poor {:.3} slope {:+.2} rout {:.3} open {:.2} | c {:.2} pr {:.3} gpt4 {:.3} | ms {:4.0} am {:4.0} al {:4.0} me {:4.0} bd {:3.0} tc {:3.0} xa {:3.0} nc {:3.0} rev bd {:3.0} oai {:.1} cash {:.0} val bd {:.0} goog press {:.2} oai {:.2} bd {:.2} ds {:.2}",
                 world.resource::<Clock>().now,
@@ -673,7 +715,10 @@ fn fourteen_years_without_a_bust() {
         world.resource_mut::<Clock>().now = world.resource::<Clock>().now + 1;
     }
     for event in world.resource::<Chronicle>().events().iter().take(60) {
-        println!("{} {} {} {} {:.3e} {}", event.month, event.kind, event.subject, event.object, event.quantity, event.text);
+        println!(
+            "{} {} {} {} {:.3e} {}",
+            event.month, event.kind, event.subject, event.object, event.quantity, event.text
+        );
     }
     assert_eq!(world.resource::<Ledger>().sum(), 0);
     assert!(last > 0.5 * peak, "capex fell from {peak:e} to {last:e}");

@@ -14,7 +14,7 @@ use crate::metric::Readings;
 use crate::units::Money;
 
 /// First month in which the rows' growth "after 2025" holds (a boundary of the firms table).
-pub(super) const LATE: Month = Month::new(2026, 1);
+const LATE: Month = Month::new(2026, 1);
 /// Month for which the firms table states equity on offer.
 const FUNDING_BASE: Month = Month::new(2023, 1);
 
@@ -142,8 +142,8 @@ pub(crate) fn settle(
         f.free_cash_flow_usd_year += free - f.free_cash_flow_usd_year / 12.0;
         f.quarter_free_cash_flow_usd += free;
         f.quarter_revenue_usd += f.revenue_usd_year() / 12.0;
-        f.ai_capital_usd += chips.max(0.0) + building
-            - f.ai_capital_usd / (12.0 * p.capital_life_years.max(1.0));
+        f.ai_capital_usd +=
+            chips.max(0.0) + building - f.ai_capital_usd / p.chip_life_months.max(1.0);
 
         rescued += balance_out(&p, terms, row, f, purse, &mut desk, &clock, &mut chronicle);
     }
@@ -236,9 +236,9 @@ fn balance_out(
         f.months_short_of_cash = 0;
     }
     // Surplus: above what the firm has always kept, repay, then return.
-    let kept = kept_cash(p, row, revenue);
-    let surplus = terms.payout * (free - kept);
-    if surplus > 0.0 && f.equity_on_offer_usd_year * p.runway_months / 12.0 <= free {
+    let runway = p.runway_months * (-f.free_cash_flow_usd_year).max(0.0) / 12.0;
+    let surplus = terms.payout * (free - kept_cash(p, row, revenue).max(runway));
+    if surplus > 0.0 {
         let repaid = surplus.min(f.debt_usd);
         desk.pays(Outside::Creditors, repaid, Purpose::Debt);
         f.debt_usd -= repaid;

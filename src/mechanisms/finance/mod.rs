@@ -28,8 +28,8 @@
 //! back slowly. Ownership sets φ, horizon, debt limit, interest, payout and the discount rate.
 //!
 //! **Value**, from the present state only: `F (1 − e^(−(r−g)H))/(r−g) + F e^(−(r−g)H)/(r−g_T) + cash − debt`,
-//! `F` = OCF − base capex − K / life (free cash flow with the fleet merely kept), `g` growth of
-//! core and expected AI spend weighted by revenue, `g_T` in the long run.
+//! `F` = OCF − base capex − K / life (free cash flow with the fleet merely kept), `g` the row's late growth of
+//! core revenue and the expected growth of AI spend weighted by revenue, `g_T` in the long run.
 
 use crate::entities::firm::{Finance, FirmRow, Ownership};
 use crate::entities::ledger::{Account, Ledger, Outside, Purpose};
@@ -46,8 +46,8 @@ crate::parameters! {
     pub struct FinanceParameters in "finance" {
         /// Share of AI capex that buys accelerators (share).
         chip_share_of_ai_capex,
-        /// Life of AI capital (year).
-        capital_life_years,
+        /// Life of AI capital (month).
+        chip_life_months,
         /// Annual running cost besides energy, share of the annual cost of chips (share).
         running_cost_share,
         /// Annual cost of a researcher in the first month (USD/year).
@@ -204,7 +204,7 @@ pub(crate) fn start(p: &FinanceParameters, row: &FirmRow) -> Finance {
     let core = row.revenue_usd_bn * USD_PER_BN * maths::exp(row.revenue_growth / 2.0);
     let ai_capex = row.ai_capex_usd_bn * USD_PER_BN;
     // A fleet that has grown with the firm: K = I / (1 / life + g).
-    let decay = 1.0 / p.capital_life_years + row.revenue_growth.max(0.0);
+    let decay = 12.0 / p.chip_life_months + row.revenue_growth.max(0.0);
     let capital = if decay > 0.0 { ai_capex / decay } else { 0.0 };
     Finance {
         core_revenue_usd_year: core,

@@ -2,7 +2,7 @@
 
 use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
-use super::cash::{LATE, kept_cash};
+use super::cash::kept_cash;
 use super::{
     F_AI_CAPEX, F_AI_REVENUE, F_CAPEX, F_CAPITAL, F_CASH, F_CEILING, F_CORE, F_DEBT, F_EQUITY,
     F_FCF, F_INTENSITY, F_OCF, F_PAYBACK, F_REVENUE, F_SHORT, F_UPLIFT, F_UPLIFT_PERCENT, F_VALUE,
@@ -88,11 +88,10 @@ pub(crate) fn desired(
     let access = maths::pow(kappa.max(1.0), -p.access_exponent);
     let wanted = plan_share * p.capital_per_spend * expected * access
         + f.core_capital_ratio * f.core_revenue_usd_year;
-    let race = rivals.map_or(0.0, |median| {
-        p.race_strength * (median - f.intensity()) * f.revenue_usd_year()
-    });
+    let race = rivals
+        .map_or(0.0, |median| p.race_strength * (median - f.intensity()) * f.revenue_usd_year());
     ((wanted - f.ai_capital_usd) / p.plan_adjustment_years
-        + f.ai_capital_usd / p.capital_life_years
+        + 12.0 * f.ai_capital_usd / p.chip_life_months
         + race)
         .max(0.0)
 }
@@ -132,14 +131,14 @@ pub(crate) fn plan_capex(
             && !others.is_empty())
         .then(|| {
             others.sort_by(f64::total_cmp);
-            (others[(others.len() - 1) / 2] + others[others.len() / 2]) / 2.0
+            f64::midpoint(others[(others.len() - 1) / 2], others[others.len() / 2])
         });
         let wanted = desired(&p, f, row.plan_share, expected, purse.kappa, median);
 
         let flow = f.operating_cash_flow_usd_year;
         let room = (terms.debt_limit * flow - f.debt_usd).max(0.0);
-        let mut ceiling = f.capex_ceiling * flow.max(0.0) + p.debt_draw_rate * room
-            - f.base_capex_usd_year;
+        let mut ceiling =
+            f.capex_ceiling * flow.max(0.0) + p.debt_draw_rate * room - f.base_capex_usd_year;
         if row.ownership != Ownership::Public {
             let cash = ledger.balance(Account::Firm(firm.id)) - purse.escrow - purse.unspent;
             let idle = cash.amount(settings.quantum) - kept_cash(&p, row, f.revenue_usd_year());
@@ -190,7 +189,6 @@ pub(crate) fn measure(
     p: Res<FinanceParameters>,
     settings: Res<Settings>,
     roster: Res<Roster>,
-    clock: Res<Clock>,
     outlook: Res<SpendOutlook>,
     ledger: Res<Ledger>,
     mut readings: ResMut<Readings>,
@@ -202,7 +200,6 @@ pub(crate) fn measure(
     } else {
         0.0
     };
-    let late = clock.now >= LATE;
     let (mut ai_capex, mut capex, mut capital) = (0.0, 0.0, 0.0);
     let mut each = firms.iter_many_mut(&roster.firms);
     while let Some(Ok((firm, mut finance, compute))) = each.fetch_next() {
@@ -211,13 +208,14 @@ pub(crate) fn measure(
         let account = Account::Firm(firm.id);
         let cash = ledger.balance(account).amount(quantum);
         let revenue = f.revenue_usd_year();
-        let core = if late { row.revenue_growth_late } else { row.revenue_growth };
         let growth = if revenue > 0.0 {
-            (core * f.uplifted_revenue_usd_year + ai_growth * f.ai_revenue_usd_year) / revenue
+            (row.revenue_growth_late * f.uplifted_revenue_usd_year
+                + ai_growth * f.ai_revenue_usd_year)
+                / revenue
         } else {
             0.0
         };
-        let keep = f.base_capex_usd_year + f.ai_capital_usd / p.capital_life_years;
+        let keep = f.base_capex_usd_year + 12.0 * f.ai_capital_usd / p.chip_life_months;
         f.value_usd = worth(
             f.operating_cash_flow_usd_year - keep,
             growth.min(p.value_growth_cap),
@@ -263,4 +261,45 @@ pub(crate) fn measure(
     readings.set(&W_CAPEX_TOTAL, capex);
     readings.set(&W_CAPITAL, capital);
     readings.set(&W_EXPECTED, outlook.expected(p.planning_horizon_public));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameters() -> FinanceParameters {
+        let mut p = FinanceParameters::from_values(&mut |_| 0.0);
+        (p.capital_per_spend, p.plan_adjustment_years, p.chip_life_months) = (3.0, 2.0, 60.0);
+        (p.access_exponent, p.race_strength) = (0.5, 0.2);
+        p
+    }
+
+    #[test]
+    fn the_plan_is_the_accelerator_with_access_and_race() {
+        let f = Finance {
+            ai_capital_usd: 40.0,
+            core_revenue_usd_year: 100.0,
+            uplifted_revenue_usd_year: 100.0,
+            ai_capex_usd_year: 10.0,
+            core_capital_ratio: 0.1,
+            ..Finance::default()
+        };
+        let p = parameters();
+        // K* = 0.1 · 3 · 200 · 4^−0.5 + 0.1 · 100 = 30 + 10 = 40 = K: replacement only, 40 / 5 = 8.
+        assert!((desired(&p, &f, 0.1, 200.0, 4.0, None) - 8.0).abs() < 1e-9);
+        // Without scarcity K* = 70: (70 − 40) / 2 + 8 = 23; rivals spend 0.2 of revenue against
+        // 0.1 of one's own: + 0.2 · 0.1 · 100 = 2.
+        assert!((desired(&p, &f, 0.1, 200.0, 1.0, Some(0.2)) - 25.0).abs() < 1e-9);
+        // Far too much capital: nothing, never less.
+        assert_eq!(desired(&p, &f, 0.0, 200.0, 1.0, Some(0.0)), 0.0);
+    }
+
+    #[test]
+    fn worth_is_an_annuity_and_a_perpetuity() {
+        // Flow 10, growth 0.03, rate 0.13, 10 years: d = 0.1, e^−1 = 0.367879;
+        // 10 · (0.632121 / 0.1 + 0.367879 / (0.13 − 0.03)) = 63.212 + 36.788 = 100.
+        assert!((worth(10.0, 0.03, 0.13, 10.0, 0.03) - 100.0).abs() < 1e-9);
+        // Growth equal to the rate: ten years of 10, then 10 / 0.1.
+        assert!((worth(10.0, 0.13, 0.13, 10.0, 0.03) - 200.0).abs() < 1e-9);
+    }
 }

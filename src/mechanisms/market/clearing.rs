@@ -34,7 +34,7 @@ pub(crate) fn choose(
             best_quality = t.quality[k];
         }
     }
-    let mut best = f64::NEG_INFINITY;
+    let (mut best, mut best_ln_price) = (f64::NEG_INFINITY, 0.0);
     for k in 0..hosted {
         let price = offers.price_usd_m[k];
         t.ln_price[k] = if price > 0.0 { maths::ln(price) } else { f64::NAN };
@@ -46,14 +46,18 @@ pub(crate) fn choose(
         } else {
             f64::NEG_INFINITY
         };
-        best = best.max(t.floor[k]);
+        if t.floor[k] > best {
+            best = t.floor[k];
+            best_ln_price = t.ln_price[k];
+        }
     }
     for c in 0..t.open_price.len() / SELF_HOSTED {
         for s in 0..SELF_HOSTED {
             let price = t.open_price[c * SELF_HOSTED + s];
             if !best.is_finite() && price > 0.0 {
+                best_ln_price = maths::ln(price);
                 best = p.quality_weight * (t.quality[hosted + s] - best_quality)
-                    - p.price_weight * maths::ln(price);
+                    - p.price_weight * best_ln_price;
             }
         }
     }
@@ -62,15 +66,23 @@ pub(crate) fn choose(
         let demand = &mut *demand;
         let c = country.id.index();
         let row = &mut t.shares[c * options..(c + 1) * options];
-        for k in 0..options {
+        let poor = p.price_weight * p.price_weight_poor * country.row.infrastructure_constraint;
+        for (k, weight) in row.iter_mut().enumerate() {
             let (value, place) = if k < hosted {
-                (t.floor[k] - best, t.geography[c * developers + k / TIERS])
+                let dearer = if poor > 0.0 && t.ln_price[k].is_finite() {
+                    poor * (t.ln_price[k] - best_ln_price)
+                } else {
+                    0.0
+                };
+                (t.floor[k] - best - dearer, t.geography[c * developers + k / TIERS])
             } else {
                 let s = k - hosted;
                 let price = t.open_price[c * SELF_HOSTED + s];
                 if price > 0.0 {
+                    let ln_price = maths::ln(price);
                     let value = p.quality_weight * (t.quality[k] - best_quality)
-                        - p.price_weight * maths::ln(price);
+                        - p.price_weight * ln_price
+                        - poor * (ln_price - best_ln_price);
                     (value - best, t.open_geography[c * developers + t.origin[s]])
                 } else {
                     (f64::NEG_INFINITY, 0.0)
@@ -84,7 +96,7 @@ pub(crate) fn choose(
             } else {
                 value / lambda + place - p.entry_gap
             };
-            row[k] = *habit;
+            *weight = *habit;
         }
         // Shares within each nest, times the share of the nest.
         let mut nests = [f64::NEG_INFINITY; 2];
@@ -259,8 +271,7 @@ pub(crate) fn clear(
         history[0] = if tokens > 0.0 { value / tokens } else { history[1] };
         for k in 0..options {
             let used = t.used[c * options + k];
-            demand.share[k] =
-                if tokens > 0.0 { used / tokens * (1.0 - t.nothing[c]) } else { 0.0 };
+            demand.share[k] = if tokens > 0.0 { used / tokens * (1.0 - t.nothing[c]) } else { 0.0 };
         }
         demand.share[options] = if tokens > 0.0 { t.nothing[c] } else { 1.0 };
         demand.tokens_m = tokens;
@@ -321,9 +332,5 @@ pub(crate) fn clear(
 
 /// Price of option `k` in country `c`, USD per million tokens.
 fn price(t: &Trading, offers: &Offers, c: usize, k: usize) -> f64 {
-    if k < t.hosted {
-        offers.price_usd_m[k]
-    } else {
-        t.open_price[c * SELF_HOSTED + k - t.hosted]
-    }
+    if k < t.hosted { offers.price_usd_m[k] } else { t.open_price[c * SELF_HOSTED + k - t.hosted] }
 }

@@ -118,12 +118,21 @@ pub(crate) fn spread_awareness(
         }
     }
     let best = offers.quality.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    for (d, firm) in firms.iter_many(trading.developers.iter().map(|f| roster.firms[f.index()])).flatten().enumerate() {
+    for (d, firm) in firms
+        .iter_many(trading.developers.iter().map(|f| roster.firms[f.index()]))
+        .flatten()
+        .enumerate()
+    {
         let mine = offers.quality[d * TIERS..(d + 1) * TIERS]
             .iter()
             .copied()
             .fold(f64::NEG_INFINITY, f64::max);
-        let near = mine >= best - p.awareness_gap_dex && mine.is_finite();
+        // 1 within the gap, 0 beyond twice the gap.
+        let near = if mine.is_finite() && p.awareness_gap_dex > 0.0 {
+            (2.0 - (best - mine) / p.awareness_gap_dex).clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
         let mut jump = 1.0;
         for (_, shock) in script.beginning(clock.now) {
             if shock.kind == ShockKind::Awareness
@@ -132,7 +141,7 @@ pub(crate) fn spread_awareness(
                 jump *= shock.quantity;
             }
         }
-        if !near && jump == 1.0 && switches.awareness {
+        if near == 0.0 && jump == 1.0 && switches.awareness {
             continue;
         }
         let mut each = countries.iter_many_mut(&roster.countries);
@@ -143,9 +152,7 @@ pub(crate) fn spread_awareness(
                 continue;
             }
             *w = (*w * jump).clamp(0.0, 1.0);
-            if near {
-                *w = (*w + p.awareness_growth * *w * (1.0 - *w)).min(1.0);
-            }
+            *w = (*w + near * p.awareness_growth * *w * (1.0 - *w)).min(1.0);
         }
     }
 }

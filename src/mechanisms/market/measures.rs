@@ -38,7 +38,7 @@ crate::metrics! {
         ENERGY_RATIO = "serving_energy_ratio", "ratio", "The same with energy (kWh per million tokens at equal quality).";
         PRICE_RATIO = "flagship_price_ratio", "ratio", "Median posted price of the big tier over constrained developers, over the same of unconstrained ones.";
         REFERENCE_PRICE = "cheapest_reference_price_usd_m", "USD/M tokens", "Lowest posted price among hosted tiers of quality ≥ reference_quality (the level of the 2.1e25 FLOP model of 2022).";
-        ROUTER_SHARE = "router_share", "share", "Observation operator of a neutral router: share of constrained developers' hosted tiers in P ∝ w e^((μ_q q − f μ_p ln p)/λ), f = router_price_factor, w = mean awareness outside China (by spend) with its odds multiplied by router_awareness_odds.";
+        ROUTER_SHARE = "router_share", "share", "Observation operator of a neutral router: share of constrained developers' hosted tiers in P ∝ w e^(μ_q q − f μ_p ln p), f = router_price_factor, w = mean awareness outside China (by spend) with its odds multiplied by router_awareness_odds.";
         SERVING_USE = "serving_utilisation", "share", "Compute used over compute for serving, all developers and hosts of open models.";
         OPEN_SHARE = "self_hosted_share", "share", "Tokens from open models on countries' own compute over all tokens.";
     }
@@ -105,7 +105,7 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
     match values.len() {
         0 => f64::NAN,
         n if n % 2 == 1 => values[n / 2],
-        n => (values[n / 2 - 1] + values[n / 2]) / 2.0,
+        n => f64::midpoint(values[n / 2 - 1], values[n / 2]),
     }
 }
 
@@ -212,9 +212,7 @@ pub(crate) fn measure(
             .iter_many(t.developers.iter().map(|f| roster.firms[f.index()]))
             .flatten()
             .zip(list.iter())
-            .filter(|((firm, ..), _)| {
-                firm.row.group == Group::Constrained && firm.row.open_weights
-            })
+            .filter(|((firm, ..), _)| firm.row.group == Group::Constrained && firm.row.open_weights)
             .map(|(_, used)| *used)
             .fold(0.0, f64::max);
         readings.set_for(&C_TOKENS, c, demand.tokens_m / MILLION / DAYS);
@@ -317,7 +315,7 @@ pub(crate) fn measure(
         let odds = p.router_awareness_odds;
         let w = odds * w / (1.0 + (odds - 1.0) * w);
         let u = p.quality_weight * below - p.router_price_factor * p.price_weight * t.ln_price[k];
-        let weight = w * maths::exp(u / p.nest_dissimilarity);
+        let weight = w * maths::exp(u);
         router += weight;
         if side == Some(0) {
             router_constrained += weight;

@@ -13,9 +13,9 @@
 //!
 //! Tokens are spend over price, so a fall in price cannot feed on itself without end.
 //!
-//! **Awareness** `w` of a firm's models in a country: `w' = w + r w (1 − w)` while the firm's
-//! best model trails the best anywhere by less than a gap (dex); full at home; scripted events
-//! multiply it.
+//! **Awareness** `w` of a firm's models in a country: `w' = w + r n w (1 − w)`, nearness
+//! `n = clip(2 − trail / gap, 0, 1)`: 1 while the firm's best model trails the best anywhere by less
+//! than a gap (dex), 0 beyond twice the gap; full at home; scripted events multiply it.
 //!
 //! **Offers** ([`offers`]). An H100e serves in a month
 //! `tokens = T_m · A L / (A + L)`, `T_m` the model's tokens at `A_serve = 1` (falls with the size of its run),
@@ -25,17 +25,22 @@
 //! replacement: the same with today's cheapest chip × the shadow price κ. The posted price moves a
 //! share a month towards
 //!
-//! `ln p* = ln cost + ln(1 + m₀) + m_q min(lead, cap) + subsidy + scarcity`, and never below energy + running,
+//! `ln p* = ln cost + ln(1 + m₀) + m_q min(lead, cap) + ln(home factor) + scarcity`, and never below energy + running,
 //!
-//! `lead` = quality above the best open model (dex), `subsidy` = ln of the factor of Chinese hosts and of
-//! scripted price events, and `scarcity' = clip(scarcity + η_p (pressure − target))`, pressure =
-//! compute wanted at posted prices over compute for serving. Cost, price and margin are three series.
+//! `lead` = quality above the best open model (dex), the home factor stands for competition and subsidy among
+//! Chinese hosts, `scarcity' = clip(scarcity + η_p clip(ln(pressure / target), −2, 2))`, pressure =
+//! compute wanted at posted prices over compute for serving. A scripted price cut multiplies
+//! posted prices and moves scarcity by its ln; while it lasts scarcity does not rise (a price
+//! war rations). Cost, price and margin are three series: a price below cost is a subsidy.
 //!
 //! **Choice** ([`clearing`]): nested logit over *tokens*; nests are the hosted tiers of all
 //! developers, open models on the country's own compute, and nothing.
 //!
 //! `V = μ_q q − μ_p ln p − μ_T D − latency − ration · unserved`, `P_k ∝ w_k a_k e^(u_k)` within a nest,
 //! `u_k' = lock · u_k + (1 − lock) V_k / λ`, nest value `λ ln Σ w a e^u`, nothing = best offer − gap.
+//!
+//! Where infrastructure is short, price weighs more: `μ_p (1 + θ x)`, `x` the infrastructure constraint
+//! (`θ = price_weight_poor`, counted from the price of the best offer, so that it moves shares and not their sum).
 //!
 //! Since `ln(share_k / w_k) = u_k − const`, this is `V + lock · ln share(t−1)` with the weights of `V`
 //! scaled by `1 − lock`: lock-in sets how fast shares move, tastes set where to. A new offer starts
@@ -105,6 +110,8 @@ crate::parameters! {
         quality_weight,
         /// Weight μ_p of ln price in utility (1).
         price_weight,
+        /// Extra weight of price in a country without infrastructure, share of μ_p (share).
+        price_weight_poor,
         /// Weight μ_T of trust distance in utility (1).
         trust_weight,
         /// Lock-in: share of last month's habit that stays (1).
@@ -160,7 +167,7 @@ crate::parameters! {
         /// Highest scarcity (ln).
         scarcity_high,
         /// Utilisation of serving compute that hosts aim at (share).
-        utilisation_target,
+        serving_utilisation_target,
         /// Share of the money turned away that goes to another option (share).
         spill_share,
         /// Multiple of the throughput at A_serve = 1 that physics allows (1).
@@ -171,8 +178,8 @@ crate::parameters! {
         running_cost_share,
         /// Share of AI capex that buys accelerators (share).
         chip_share_of_ai_capex,
-        /// Life of AI capital (year).
-        capital_life_years,
+        /// Life of AI capital (month).
+        chip_life_months,
         /// Power drawn by a server and its network for each watt of its accelerators (1).
         server_overhead,
         /// Tokens that a request to a big model takes in the first month (token).
@@ -360,9 +367,7 @@ pub(crate) fn start(
             let latency = if local { 0.0 } else { p.latency_penalty };
             let lambda = p.nest_dissimilarity;
             trading.geography.push((-p.trust_weight * distance - latency) / lambda);
-            trading
-                .open_geography
-                .push(-p.trust_weight * p.open_trust_factor * distance / lambda);
+            trading.open_geography.push(-p.trust_weight * p.open_trust_factor * distance / lambda);
             trading.access.push(access(p, country, home));
         }
     }

@@ -26,6 +26,18 @@ pub(crate) fn gain(a: f64, limit: f64) -> f64 {
     if limit > 0.0 { a * limit / (a + limit) } else { a }
 }
 
+/// Scarcity next month: `clip(scarcity + η_p clip(ln(pressure / target), −2, 2))`. Logarithms
+/// make shortage and glut weigh alike, so that a price that rose in a shortage comes down as fast.
+#[must_use]
+pub(crate) fn scarcer(p: &MarketParameters, scarcity: f64, pressure: f64) -> f64 {
+    let error = if pressure > 0.0 && p.serving_utilisation_target > 0.0 {
+        maths::ln(pressure / p.serving_utilisation_target).clamp(-2.0, 2.0)
+    } else {
+        -2.0
+    };
+    (scarcity + p.scarcity_speed * error).clamp(p.scarcity_low, p.scarcity_high)
+}
+
 /// Cost of compute for an H100e-month, by firm: fleet average, from chips bought today,
 /// and the part that ends when the machines stop.
 pub(crate) fn cost_compute(
@@ -90,7 +102,7 @@ pub(crate) fn cost_compute(
             }
         }
         t.unit_replacement[i] = cheapest.map_or(f64::NAN, |(price, watts)| {
-            let capital = purse.kappa * price / p.capital_life_years;
+            let capital = purse.kappa * 12.0 * price / p.chip_life_months;
             let (power, pue) = countries
                 .get(roster.countries[firm.home.index()])
                 .map_or((0.0, 1.0), |c| (c.row.power_price_usd_kwh, c.row.pue));
@@ -123,13 +135,14 @@ pub(crate) fn post_prices(
         let chinese = countries
             .get(roster.countries[firm.home.index()])
             .is_ok_and(|country| country.row.bloc == Bloc::China);
-        let mut subsidy = if chinese { p.price_factor_china } else { 1.0 };
-        let mut cut = 1.0;
+        let factor = if chinese { p.price_factor_china } else { 1.0 };
+        // A scripted cut lowers the price at once; while it lasts scarcity cannot raise it again.
+        let (mut cut, mut held) = (1.0, false);
         for shock in script.at_work(ShockKind::TokenPrice, clock.now) {
             if shock.subjects.is_empty() || shock.subjects.contains(&firm.row.id) {
-                subsidy *= shock.quantity;
+                held |= shock.months.is_some();
                 if shock.month == clock.now {
-                    cut *= shock.quantity;
+                    cut *= shock.quantity.max(f64::MIN_POSITIVE);
                 }
             }
         }
@@ -150,8 +163,9 @@ pub(crate) fn post_prices(
                 || format!("{} multiplies its token prices by {cut}", firm.row.name),
             );
         }
-        t.scarcity[i] = (t.scarcity[i] + p.scarcity_speed * (t.pressure[i] - p.utilisation_target))
-            .clamp(p.scarcity_low, p.scarcity_high);
+        let scarcity = scarcer(&p, t.scarcity[i], t.pressure[i]);
+        let scarcity = if held { scarcity.min(t.scarcity[i]) } else { scarcity };
+        t.scarcity[i] = (scarcity + maths::ln(cut)).clamp(p.scarcity_low, p.scarcity_high);
         for tier in 0..TIERS {
             let k = d * TIERS + tier;
             let model = models.deployed.get(i).and_then(|of| of[tier]);
@@ -172,7 +186,7 @@ pub(crate) fn post_prices(
             let cost = unit / per;
             let lead = if open.is_finite() { quality - open } else { p.price_lead_cap };
             let lead = lead.clamp(0.0, p.price_lead_cap);
-            let wanted = maths::ln(cost * (1.0 + p.price_margin_base) * subsidy)
+            let wanted = maths::ln(cost * (1.0 + p.price_margin_base) * factor)
                 + p.price_margin_lead * lead
                 + t.scarcity[i];
             let floor = p.price_floor_factor * t.unit_floor[i] / per;
@@ -270,15 +284,13 @@ pub(crate) fn host_open_models(
                 continue;
             }
             h100e += share;
-            let year = compute.capital_usd_year
-                * (1.0 / p.chip_share_of_ai_capex + p.running_cost_share);
+            let year =
+                compute.capital_usd_year * (1.0 / p.chip_share_of_ai_capex + p.running_cost_share);
             capital += share * year / owned;
             energy += share * compute.power_mw / owned;
         }
         demand.self_host_h100e = h100e;
-        demand.self_host_scarcity = (demand.self_host_scarcity
-            + p.scarcity_speed * (t.host_pressure[c] - p.utilisation_target))
-            .clamp(p.scarcity_low, p.scarcity_high);
+        demand.self_host_scarcity = scarcer(&p, demand.self_host_scarcity, t.host_pressure[c]);
         let prices = &mut t.open_price[c * SELF_HOSTED..(c + 1) * SELF_HOSTED];
         if h100e <= 0.0 {
             prices.fill(f64::NAN);
