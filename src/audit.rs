@@ -44,11 +44,7 @@ fn equal<T: PartialEq + ToString>(
     left: T,
     right: T,
 ) -> Law {
-    if left == right {
-        Ok(())
-    } else {
-        Err((law, entity(), left.to_string(), right.to_string()))
-    }
+    if left == right { Ok(()) } else { Err((law, entity(), left.to_string(), right.to_string())) }
 }
 
 fn at_most<T: PartialOrd + ToString>(
@@ -115,8 +111,7 @@ fn chips(
         let i = sku.index();
         let name = || entry.id.clone();
         at_most("no negative stock of chips", name, 0, parts.inventory[i])?;
-        let accounted =
-            placed[i] + book.seized[i] + retirements.retired[i] + parts.written_off[i];
+        let accounted = placed[i] + book.seized[i] + retirements.retired[i] + parts.written_off[i];
         equal("chips made are somewhere", name, parts.made[i], accounted)?;
     }
     Ok(())
@@ -128,7 +123,12 @@ fn dies_and_memory(parts: &Parts) -> Law {
             let name = || format!("vendor {vendor}, die {die}");
             at_most("no negative stock of dies", name, 0, *stock)?;
             let used = parts.dies_used[vendor][die];
-            equal("dies received are in stock or packaged", name, parts.dies_in[vendor][die], stock + used)?;
+            equal(
+                "dies received are in stock or packaged",
+                name,
+                parts.dies_in[vendor][die],
+                stock + used,
+            )?;
         }
         let name = || format!("vendor {vendor}");
         let stock = parts.memory_gb[vendor];
@@ -211,7 +211,12 @@ fn papers(licences: &LicenceBook) -> Law {
         equal("what is decided is not pending", name, application.decided.is_none(), waits)?;
         pending += usize::from(waits);
     }
-    equal("pending applications are listed", || "licences".to_owned(), licences.pending.len(), pending)
+    equal(
+        "pending applications are listed",
+        || "licences".to_owned(),
+        licences.pending.len(),
+        pending,
+    )
 }
 
 fn finite(readings: &Readings) -> Law {

@@ -108,6 +108,8 @@ fn world(months: i32) -> World {
             outcome: Licence::Denied,
             conditions: "",
             event: None,
+            placed: Month::new(2022, 1),
+            key: 1,
         }],
         ..LicenceBook::default()
     });

@@ -173,24 +173,12 @@ fn world(firms: &[FirmRow], countries: &[CountryRow], p: MarketParameters) -> Wo
             staff: row.research_staff,
             ln_a_train: row.ln_a_train,
             ln_a_serve: row.ln_a_serve,
-            quality_bonus: 0.0,
-            distilled: 0.0,
             input: 1.0,
-            direction: [0.0; 3],
-            gain_train: [0.0; 4],
-            gain_serve: [0.0; 4],
             possible_capability: 23.0,
             possible_log10_flop: 23.0,
-            luck: luck.stream(Draw::Research, i as u64),
+            ..Lab::at_rest(luck.stream(Draw::Research, i as u64))
         };
-        let purse = Purse {
-            unspent: Money::ZERO,
-            escrow: Money::ZERO,
-            kappa: 1.0,
-            kappa_lagged: 1.0,
-            reallocated: Money::ZERO,
-            shortfall: 0.0,
-        };
+        let purse = Purse::default();
         let finance = finance::start(&fp, row);
         let firm = Firm { id: FirmId::at(i), home: homes[i], row: row.clone() };
         roster.firms.push(world.spawn((firm, Compute::default(), lab, purse, finance)).id());

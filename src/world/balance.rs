@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::Cells;
 use super::definition::Definition;
-use super::observation::Aggregate;
 use super::problem::{Origin, Problems, Sources, did_you_mean, shown};
 use crate::calendar::Month;
 use crate::entities::country::Bloc;
@@ -226,8 +225,8 @@ impl Check<'_> {
                 let message = format!("in force before it was announced in {}", rule.announced);
                 self.wrong_row("rules", &rule.id, &["from", "announced"], message);
             }
-            if rule.until.is_some_and(|until| until <= rule.from) {
-                let message = format!("not after the first month in force, {}", rule.from);
+            if rule.until.is_some_and(|until| until < rule.from) {
+                let message = format!("before the first month in force, {}", rule.from);
                 self.wrong_row("rules", &rule.id, &["until", "from"], message);
             }
             self.words_of("rules", &rule.id, "blocs", &rule.blocs, Bloc::WORDS);

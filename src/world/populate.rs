@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 use bevy_ecs::prelude::World;
 
 use crate::calendar::Month;
-use crate::entities::boards::{
-    ComputeMap, Fears, GreyMarkets, PowerPlans, RentalMarket,
-};
+use crate::entities::boards::{ComputeMap, Fears, GreyMarkets, PowerPlans, RentalMarket};
 use crate::entities::breach::FirstBreach;
 use crate::entities::chip::{Catalogue, CatalogueParameters, ChipRow, Die, Sku};
 use crate::entities::chronicle::Chronicle;
@@ -81,11 +79,8 @@ pub fn populate(definition: &Definition, luck: Luck, keep_events: bool) -> World
     let vendors = Places::of(d.vendors.iter().map(|row| &row.id));
     let regimes = Places::of(d.regimes.iter().map(|row| &row.id));
     let rules = Places::of(d.rules.iter().map(|row| &row.id));
-    let skus: Vec<&ChipRow> = d
-        .chips
-        .iter()
-        .filter(|row| vendors.find(&row.vendor).is_some())
-        .collect();
+    let skus: Vec<&ChipRow> =
+        d.chips.iter().filter(|row| vendors.find(&row.vendor).is_some()).collect();
     let sku_places = Places::of(skus.iter().map(|row| &row.id));
     let vendor_ids: Vec<String> = d.vendors.iter().map(|row| row.id.clone()).collect();
 
@@ -140,8 +135,7 @@ pub fn populate(definition: &Definition, luck: Luck, keep_events: bool) -> World
     spawn_firms(&mut world, &mut roster, &d, &home_of, &luck);
     let granted = spawn_sites(&mut world, &mut roster, &d, &countries, &firms, &catalogue, quantum);
     for (i, row) in d.countries.iter().enumerate() {
-        let demand =
-            market::demand_of(world.resource(), i, &d.countries, &d.firms, &home_of);
+        let demand = market::demand_of(world.resource(), i, &d.countries, &d.firms, &home_of);
         let country = Country { id: CountryId::at(i), row: row.clone() };
         let grid = data_centres::start_grid(row, granted[i]);
         roster.countries.push(world.spawn((country, grid, demand)).id());
@@ -167,14 +161,8 @@ pub fn populate(definition: &Definition, luck: Luck, keep_events: bool) -> World
     frontier.sort_by(|a, b| (a.month, &a.id).cmp(&(b.month, &b.id)));
     let (training, models) =
         training::start(world.resource(), &d.head.switches, &d.firms, &luck, start);
-    let rows = [
-        1,
-        d.firms.len(),
-        d.vendors.len(),
-        d.countries.len(),
-        catalogue.skus.len(),
-        d.lines.len(),
-    ];
+    let rows =
+        [1, d.firms.len(), d.vendors.len(), d.countries.len(), catalogue.skus.len(), d.lines.len()];
 
     world.insert_resource(Clock { start, now: start, end });
     world.insert_resource(Settings { quantum, endogenous_variants: d.head.endogenous_variants });

@@ -671,7 +671,9 @@ pub(super) fn share_out(candidates: &mut [Candidate], p: &ProcurementParameters)
             candidate.share = maths::pow(least / candidate.cost, p.sku_elasticity);
             within += candidate.share;
         }
-        nest.iter_mut().for_each(|c| c.share *= of_nest / within);
+        for c in nest.iter_mut() {
+            c.share *= of_nest / within;
+        }
         all += of_nest;
     }
     // Too small to be worth a contract: the rest takes it.

@@ -1,7 +1,7 @@
 //! Procurement: what firms pay for compute, how scarce it is, and what they order.
 //!
 //! **Budget** (money a month) `= ai_capex/12 · chip share − repayment of what was spent ahead
-//! + u · unspent`, u the re-offered part; a leak of unspent goes back to the firm's treasury. A
+//! plus u · unspent`, u the re-offered part; a leak of unspent goes back to the firm's treasury. A
 //! firm that could not pay last month orders nothing.
 //!
 //! **Generalised cost** of channel k for firm i, USD per effective unit (H100e of work, software
@@ -447,7 +447,7 @@ pub(crate) fn place_orders(
                 &channels.sites[firm.id.index()], &sites, &channels.prices, &plans, sku, &mut rooms,
             );
             let weight: f64 = rooms.iter().map(|room| room.build_share).sum();
-            for room in rooms.iter() {
+            for room in &rooms {
                 let share = if weight > 0.0 {
                     room.build_share / weight
                 } else {

@@ -27,14 +27,12 @@ fn parameters() -> ProcurementParameters {
         "smallest_order_chips" | "server_overhead" | "anticipation_strength"
         | "power_plan_smoothing_months" | "chip_share_of_ai_capex" | "anticipation_cash_share" => 1.0,
         "waiting_cost" => 0.05,
-        "train_weight" => 0.5,
+        "train_weight" | "abroad_weight" => 0.5,
         "chip_life_months" => 60.0,
         "kappa_max" => 8.0,
-        "kappa_lag_months" => 10.0,
+        "kappa_lag_months" | "approval_prior_applications" => 10.0,
         "denial_closes" => 0.95,
         "offshore_premium" => 0.25,
-        "abroad_weight" => 0.5,
-        "approval_prior_applications" => 10.0,
         "approval_memory_months" => 12.0,
         "review_months_expected" => 2.0,
         _ => 0.0,
@@ -170,10 +168,16 @@ fn rule(treatment: Treatment, tpp_min: f64, skus: &[Sku]) -> (Rule, Vec<Verdict>
             strength: 1.0,
             conditions: None,
             odds: None,
+            domestic: None,
             review_months_added: 0,
             source: "test".into(),
         },
         issuer: RegulatorId(0),
+        regime: crate::entities::RegimeId(0),
+        caused_by: None,
+        everywhere: false,
+        vendors: Vec::new(),
+        exists: true,
         clauses: vec![Clause {
             id: "c".into(),
             bounds: vec![Bound {
@@ -337,7 +341,7 @@ fn kappa_is_the_ratio_of_hard_minima() {
     // Brokers at twice the list price: 40 000 too; a premium of 0.5 gives 30 000, κ = 1.5.
     world.resource_mut::<GreyMarkets>().markets.push(GreyMarket {
         country: CountryId(0),
-        ln_premium: maths::ln(0.5),
+        ln_premium: crate::maths::ln(0.5),
         offered_usd: vec![],
         landed: 0,
         landed_total: 0,
@@ -510,6 +514,8 @@ fn risk_of_denial_mixes_the_treatment_with_what_was_decided() {
             outcome: Outcome::Approved,
             conditions: "",
             event: None,
+            placed: NOW - 4,
+            key: n,
         });
     }
     run(&mut world);
