@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::check::Cells;
 use super::definition::Definition;
 use super::observation::Aggregate;
-use super::problem::{Origin, Problems, did_you_mean, shown};
+use super::problem::{Origin, Problems, Sources, did_you_mean, shown};
 use crate::calendar::Month;
 use crate::entities::country::Bloc;
 use crate::entities::line::LineKind;
@@ -22,11 +22,11 @@ const TOLERANCE: f64 = 1e-6;
 pub(super) fn check(
     world: &Definition,
     cells: &Cells,
-    top: Origin,
+    sources: &Sources,
     problems: &mut Problems,
     notices: &mut Problems,
 ) {
-    let mut check = Check { world, cells, top, problems, notices };
+    let mut check = Check { world, cells, sources, problems, notices };
     check.parameters();
     check.shares();
     check.rules();
@@ -44,14 +44,42 @@ pub(super) fn check(
 struct Check<'a> {
     world: &'a Definition,
     cells: &'a Cells,
-    top: Origin,
+    sources: &'a Sources,
     problems: &'a mut Problems,
     notices: &'a mut Problems,
 }
 
 impl Check<'_> {
     fn at(&self, table: &str, id: &str, column: &str) -> Origin {
-        self.cells.origin(table, id, column).unwrap_or(self.top)
+        self.cells.origin(table, id, column).unwrap_or(Origin::WORLD)
+    }
+
+    /// A problem of the first of `cells` that the others have part in: it stands
+    /// where the highest layer among them speaks, for that is what was changed.
+    fn wrong_among(&mut self, cells: &[(&str, &str, &str)], message: impl Into<String>) {
+        let mut blamed: Option<(Origin, String)> = None;
+        for (table, id, column) in cells {
+            let at = self.at(table, id, column);
+            let above = |b: &(Origin, String)| self.sources.layer(at) > self.sources.layer(b.0);
+            if blamed.as_ref().is_none_or(above) {
+                blamed = Some((at, format!("{table}.{id}.{column}")));
+            }
+        }
+        if let Some((at, path)) = blamed {
+            self.problems.add(at, path, message);
+        }
+    }
+
+    /// The same for columns of one row, of which the first is the one at fault.
+    fn wrong_row(&mut self, table: &str, id: &str, columns: &[&str], message: impl Into<String>) {
+        let mut at = self.at(table, id, columns[0]);
+        for column in columns {
+            let other = self.at(table, id, column);
+            if self.sources.layer(other) > self.sources.layer(at) {
+                at = other;
+            }
+        }
+        self.problems.add(at, format!("{table}.{id}.{}", columns[0]), message);
     }
 
     fn wrong(&mut self, table: &str, id: &str, column: &str, message: impl Into<String>) {
@@ -86,67 +114,82 @@ impl Check<'_> {
             let whole = |x: f64| x.fract() == 0.0;
             if p.low > p.high {
                 let message = format!("{} is above high, {}", p.low, p.high);
-                self.wrong("parameters", &p.id, "low", message);
+                self.wrong_row("parameters", &p.id, &["low", "high", "distribution"], message);
             } else if p.value < p.low || p.value > p.high {
                 let message = format!(
                     "{} is outside its prior, {} to {}; widen low or high in [parameters.{}] if it is meant",
                     p.value, p.low, p.high, p.id
                 );
-                self.wrong("parameters", &p.id, "value", message);
+                self.wrong_row("parameters", &p.id, &["value", "low", "high"], message);
             }
             if p.distribution != Distribution::Fixed && p.low == p.high {
                 let message =
                     format!("{} from {} to the same; write fixed", p.distribution.word(), p.low);
-                self.wrong("parameters", &p.id, "distribution", message);
+                self.wrong_row(
+                    "parameters",
+                    &p.id,
+                    &["distribution", "value", "low", "high"],
+                    message,
+                );
             }
             if p.distribution == Distribution::Lognormal && p.low <= 0.0 {
                 let message = format!("{}; a lognormal prior lies above 0", p.low);
-                self.wrong("parameters", &p.id, "low", message);
+                self.wrong_row("parameters", &p.id, &["low", "high", "distribution"], message);
             }
             if p.distribution == Distribution::Whole
                 && !(whole(p.value) && whole(p.low) && whole(p.high))
             {
                 let message = "whole, but value, low and high are not all whole numbers";
-                self.wrong("parameters", &p.id, "distribution", message);
+                self.wrong_row(
+                    "parameters",
+                    &p.id,
+                    &["distribution", "value", "low", "high"],
+                    message,
+                );
             }
         }
     }
 
     /// Shares of one owner's building, of a host's compute, of a line's capacity.
     fn shares(&mut self) {
-        let mut building: BTreeMap<&str, (f64, &str)> = BTreeMap::new();
-        for site in &self.world.data_centres {
-            let sum = building.entry(&site.owner).or_insert((0.0, &site.id));
-            *sum = (sum.0 + site.build_share, &site.id);
+        let world = self.world;
+        let mut building: BTreeMap<&str, Vec<(&str, f64)>> = BTreeMap::new();
+        for site in &world.data_centres {
+            building.entry(&site.owner).or_default().push((&site.id, site.build_share));
         }
-        for (owner, (sum, last)) in building {
+        for (owner, sites) in building {
+            let sum: f64 = sites.iter().map(|s| s.1).sum();
             if (sum - 1.0).abs() > TOLERANCE {
                 let message = format!("the shares of {owner} sum to {}, not to 1", rounded(sum));
-                self.wrong("data_centres", last, "build_share", message);
+                let cells: Vec<_> =
+                    sites.iter().rev().map(|s| ("data_centres", s.0, "build_share")).collect();
+                self.wrong_among(&cells, message);
             }
         }
-        let mut lent: BTreeMap<&str, (f64, &str)> = BTreeMap::new();
-        for rental in &self.world.rentals {
+        let mut lent: BTreeMap<&str, Vec<(&str, f64)>> = BTreeMap::new();
+        for rental in &world.rentals {
             if rental.tenant == rental.host {
                 let message = format!("{} rents from itself", rental.host);
-                self.wrong("rentals", &rental.id, "host", message);
+                self.wrong_row("rentals", &rental.id, &["host", "tenant"], message);
             }
-            let sum = lent.entry(&rental.host).or_insert((0.0, &rental.id));
-            *sum = (sum.0 + rental.share, &rental.id);
+            lent.entry(&rental.host).or_default().push((&rental.id, rental.share));
         }
-        for (host, (sum, last)) in lent {
+        for (host, shares) in lent {
+            let sum: f64 = shares.iter().map(|s| s.1).sum();
             if sum > 1.0 + TOLERANCE {
                 let message = format!("{host} lends {} of its compute, more than 1", rounded(sum));
-                self.wrong("rentals", last, "share", message);
+                let cells: Vec<_> =
+                    shares.iter().rev().map(|s| ("rentals", s.0, "share")).collect();
+                self.wrong_among(&cells, message);
             }
         }
-        let start = self.world.head.start;
+        let start = world.head.start;
         let mut lines: BTreeMap<&str, Vec<&crate::entities::line::ContractRow>> = BTreeMap::new();
-        for contract in &self.world.contracts {
+        for contract in &world.contracts {
             let from = contract.from.unwrap_or(start);
             if contract.until.is_some_and(|until| until <= from) {
                 let message = format!("not after the first month, {from}");
-                self.wrong("contracts", &contract.id, "until", message);
+                self.wrong_row("contracts", &contract.id, &["until", "from"], message);
             }
             lines.entry(&contract.line).or_default().push(contract);
         }
@@ -158,14 +201,19 @@ impl Check<'_> {
                 let running = contracts.iter().filter(|c| {
                     c.from.unwrap_or(start) <= month && c.until.is_none_or(|until| month < until)
                 });
-                let (sum, last) =
-                    running.fold((0.0, None), |(sum, _), c| (sum + c.weight, Some(*c)));
-                if let Some(last) = last.filter(|_| sum > 1.0 + TOLERANCE) {
+                let running: Vec<_> = running.collect();
+                let sum: f64 = running.iter().map(|c| c.weight).sum();
+                if sum > 1.0 + TOLERANCE {
                     let message = format!(
                         "the weights of {line} sum to {} in {month}, more than 1",
                         rounded(sum)
                     );
-                    self.wrong("contracts", &last.id, "weight", message);
+                    let cells: Vec<_> = running
+                        .iter()
+                        .rev()
+                        .map(|c| ("contracts", c.id.as_str(), "weight"))
+                        .collect();
+                    self.wrong_among(&cells, message);
                     break;
                 }
             }
@@ -176,11 +224,11 @@ impl Check<'_> {
         for rule in &self.world.rules {
             if rule.from < rule.announced {
                 let message = format!("in force before it was announced in {}", rule.announced);
-                self.wrong("rules", &rule.id, "from", message);
+                self.wrong_row("rules", &rule.id, &["from", "announced"], message);
             }
             if rule.until.is_some_and(|until| until <= rule.from) {
                 let message = format!("not after the first month in force, {}", rule.from);
-                self.wrong("rules", &rule.id, "until", message);
+                self.wrong_row("rules", &rule.id, &["until", "from"], message);
             }
             self.words_of("rules", &rule.id, "blocs", &rule.blocs, Bloc::WORDS);
             self.words_of("rules", &rule.id, "tiers", &rule.tiers, &["0", "1", "2", "3"]);
@@ -263,7 +311,7 @@ impl Check<'_> {
         for chip in &self.world.chips {
             if chip.end.is_some_and(|end| end <= chip.launch) {
                 let message = format!("not after the launch, {}", chip.launch);
-                self.wrong("chips", &chip.id, "end", message);
+                self.wrong_row("chips", &chip.id, &["end", "launch"], message);
             }
         }
         let parents: BTreeMap<&str, Vec<&str>> = self
@@ -301,7 +349,7 @@ impl Check<'_> {
             if line.capacity > line.capacity_ceiling {
                 let message =
                     format!("{} is below the capacity, {}", line.capacity_ceiling, line.capacity);
-                self.wrong("lines", &line.id, "capacity_ceiling", message);
+                self.wrong_row("lines", &line.id, &["capacity_ceiling", "capacity"], message);
             }
         }
     }
@@ -337,7 +385,7 @@ impl Check<'_> {
                 && until <= from
             {
                 let message = format!("not after the first month, {from}");
-                self.wrong("stocks", &stock.id, "until", message);
+                self.wrong_row("stocks", &stock.id, &["until", "from"], message);
             }
         }
     }
@@ -350,22 +398,23 @@ impl Check<'_> {
         for site in &world.data_centres {
             let pue = world.countries.iter().find(|c| c.id == site.country).map_or(1.0, |c| c.pue);
             let mut drawn_mw = 0.0;
-            let mut last = None;
+            let mut cells = Vec::new();
             for stock in world.stocks.iter().filter(|s| s.kind == StockKind::Installed) {
                 let chip = world.chips.iter().find(|c| Some(&c.id) == stock.item.as_ref());
                 if let Some(chip) = chip.filter(|_| stock.place == site.id) {
                     drawn_mw += stock.amount * chip.tdp_w * pue / WATTS_PER_MW;
-                    last = Some(&stock.id);
+                    cells.insert(0, ("stocks", stock.id.as_str(), "amount"));
                 }
             }
-            if let Some(last) = last.filter(|_| drawn_mw > site.power_mw * (1.0 + TOLERANCE)) {
+            cells.push(("data_centres", &site.id, "power_mw"));
+            if drawn_mw > site.power_mw * (1.0 + TOLERANCE) {
                 let message = format!(
                     "chips installed in {} draw {} MW with a PUE of {pue}; it has {} MW",
                     site.id,
                     rounded(drawn_mw),
                     site.power_mw
                 );
-                self.wrong("stocks", last, "amount", message);
+                self.wrong_among(&cells, message);
             }
         }
     }
@@ -412,7 +461,7 @@ impl Check<'_> {
             if factor && event.quantity < 0.0 {
                 let message =
                     format!("{} is below 0; {} multiplies", event.quantity, event.kind.word());
-                self.wrong("events", &event.id, "quantity", message);
+                self.wrong_row("events", &event.id, &["quantity", "kind"], message);
             }
         }
     }
@@ -421,15 +470,16 @@ impl Check<'_> {
         for o in &self.world.observations {
             if !(o.low <= o.value && o.value <= o.high) {
                 let message = format!("{} is not within {} to {}", o.value, o.low, o.high);
-                self.wrong("observations", &o.id, "value", message);
+                self.wrong_row("observations", &o.id, &["value", "low", "high"], message);
             }
             if o.to < o.from {
                 let message = format!("before the first month, {}", o.from);
-                self.wrong("observations", &o.id, "to", message);
+                self.wrong_row("observations", &o.id, &["to", "from"], message);
             }
             match (o.aggregate == Aggregate::Ratio, &o.per) {
                 (true, None) => {
-                    self.wrong("observations", &o.id, "per", "empty; a ratio divides by a metric");
+                    let message = "empty; a ratio divides by a metric";
+                    self.wrong_row("observations", &o.id, &["per", "aggregate"], message);
                 }
                 (false, Some(_)) => {
                     let message = "only a ratio divides by a metric; leave it empty";

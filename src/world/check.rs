@@ -65,14 +65,20 @@ pub(super) fn cells(
 ) -> Cells {
     let mut cells = Cells::default();
     heads(merged, world, &mut cells, problems);
+    let mut names: Vec<&str> = declared.iter().map(|d| d.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut absent = Vec::new();
     for &(table, _, columns) in Definition::TABLES {
         let Some(rows) = merged.tables.get(table) else {
-            let message = if folder.is_some() {
-                format!("the table is missing; write {table}.csv (a header is enough)")
-            } else {
-                format!("the table is missing; write [{table}] (without rows if there are none)")
-            };
-            problems.add(folder.unwrap_or(world), table, message);
+            match folder {
+                Some(folder) => {
+                    let message =
+                        format!("the table is missing; write {table}.csv (a header is enough)");
+                    problems.add(folder, table, message);
+                }
+                None => absent.push(table),
+            }
             continue;
         };
         if rows.len() > MOST_ROWS {
@@ -84,12 +90,28 @@ pub(super) fn cells(
         ids_differ_in_more_than_case(table, rows, problems);
         let checked = rows
             .iter()
-            .map(|(id, row)| (id.clone(), checked_row(table, id, row, rows, columns, problems)))
+            .map(|(id, row)| {
+                let known = table != "parameters" || names.binary_search(&id.as_str()).is_ok();
+                // That no mechanism reads it is all there is to say of it.
+                let rows = if known { Some(rows) } else { None };
+                (id.clone(), checked_row(table, id, row, rows, columns, problems))
+            })
             .collect();
         cells.tables.insert(table, checked);
     }
+    if absent.len() == Definition::TABLES.len() {
+        let message = "no tables and no `extends`; a world that changes another begins with extends = \"reference\"";
+        problems.add(world, "", message);
+    } else if !absent.is_empty() {
+        let message = format!(
+            "without the tables {}; write [{}], without rows if there are none",
+            absent.join(", "),
+            absent[0]
+        );
+        problems.add(world, "", message);
+    }
     references(&cells, merged, problems);
-    parameters(&cells, declared, world, folder, problems);
+    parameters(&cells, declared, &names, folder.unwrap_or(world), problems);
     cells
 }
 
@@ -168,7 +190,7 @@ fn checked_row(
     table: &str,
     id: &str,
     row: &RawRow,
-    rows: &BTreeMap<String, RawRow>,
+    rows: Option<&BTreeMap<String, RawRow>>,
     columns: &'static [Column],
     problems: &mut Problems,
 ) -> CheckedRow {
@@ -178,18 +200,31 @@ fn checked_row(
         .filter(|(column, cell)| cell.is_none() && !column.optional)
         .map(|(column, _)| column.name)
         .collect();
-    if !missing.is_empty() {
+    if let Some(rows) = rows.filter(|_| !missing.is_empty()) {
         // A variant that misspells an id makes a new row by mistake.
         let others = rows.iter().filter(|(_, r)| !r.new).map(|(id, _)| id.as_str());
-        let hint = if row.new { meant(id, others) } else { String::new() };
-        let what = if row.new { "a new row" } else { "the row" };
+        let hint = if row.new { problems.hint(id, others) } else { String::new() };
+        let what = match (row.new, hint.is_empty()) {
+            (false, _) => "the row is",
+            (true, true) => "a new row",
+            (true, false) => "there is no such row",
+        };
         let few: Vec<&str> = missing.iter().take(4).copied().collect();
         let rest = match missing.len().saturating_sub(few.len()) {
             0 => String::new(),
             n => format!(" and {n} more"),
         };
-        let message = format!("{what} without {}{rest}{hint}", few.join(", "));
-        problems.add(row.origin, format!("{table}.{id}"), message);
+        let few = few.join(", ");
+        let message = if hint.is_empty() {
+            format!("{what} without {few}{rest}")
+        } else {
+            format!("{what}{hint} (a new one needs {few}{rest})")
+        };
+        // Ids that differ only in case were noted.
+        let same = |other: &String| other != id && other.eq_ignore_ascii_case(id);
+        if !(row.new && rows.keys().any(same)) {
+            problems.add(row.origin, format!("{table}.{id}"), message);
+        }
     }
     let cells = columns
         .iter()
@@ -234,18 +269,14 @@ fn references(cells: &Cells, merged: &Merged, problems: &mut Problems) {
 fn parameters(
     cells: &Cells,
     declared: &[&'static Declared],
+    names: &[&str],
     world: Origin,
-    folder: Option<Origin>,
     problems: &mut Problems,
 ) {
     let Some(rows) = cells.tables.get("parameters") else { return };
-    let mut names: Vec<&str> = declared.iter().map(|d| d.name).collect();
-    names.sort_unstable();
-    names.dedup();
     for (id, row) in rows {
         if names.binary_search(&id.as_str()).is_err() {
-            let unused = names.iter().copied().filter(|name| !rows.contains_key(*name));
-            let hint = problems.hint_of_id(id, unused.collect::<Vec<_>>().into_iter());
+            let hint = problems.hint_of_id(id, names.iter().copied());
             let message = format!("no mechanism reads this parameter{hint}");
             problems.add(row.origin, format!("parameters.{id}"), message);
         }
@@ -254,7 +285,7 @@ fn parameters(
         if !rows.contains_key(declared.name) {
             let message = format!("missing; `{}` reads it", declared.room);
             let path = format!("parameters.{}", declared.name);
-            problems.add(folder.unwrap_or(world), path, message);
+            problems.add(world, path, message);
         }
     }
 }

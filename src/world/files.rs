@@ -73,8 +73,8 @@ pub(super) fn find(world: &Path) -> Result<PathBuf, String> {
 
 fn missing(path: &Path) -> String {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let wanted = path.file_name().unwrap_or_default().to_string_lossy();
-    let names: Vec<String> = entries(folder);
+    let wanted = path.file_stem().unwrap_or_default().to_string_lossy();
+    let names = names_in(folder);
     format!("not found{}", did_you_mean(&wanted, names.iter().map(String::as_str)))
 }
 

@@ -209,12 +209,13 @@ impl Merged {
         problems: &mut Problems,
     ) {
         let Some((key, value)) = setting.split_once('=') else {
-            problems.add(origin, "", "no `=`; write table.id.column=value or parameter=value");
+            let message = "no `=`; write table.id.column=value or parameter=value";
+            problems.add(origin, shown(setting), message);
             return;
         };
         let (key, value) = (key.trim(), value.trim());
         if value.chars().chain(key.chars()).any(|c| super::text::unwanted(c).is_some()) {
-            problems.add(origin, "", "a character that has no place in a world");
+            problems.add(origin, shown(key), "a character that has no place in a world");
             return;
         }
         let cell = RawCell { raw: Raw::Word(value.to_owned()), origin };

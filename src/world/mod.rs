@@ -97,17 +97,15 @@ pub fn load(
         merged.apply(layer.statements, &mut problems);
     }
     for set in sets {
-        let name = format!("--set {}", problem::shown(set.split('=').next().unwrap_or("")));
-        let at = sources.add(name.trim().to_owned(), -1, None);
+        let at = sources.add("--set".to_owned(), -1, None);
         merged.set(set, at, declared, &mut problems);
     }
-    let top = Origin::WORLD;
-    let cells = check::cells(&merged, top, folder, declared, &mut problems);
+    let cells = check::cells(&merged, Origin::WORLD, folder, declared, &mut problems);
     std::mem::take(&mut problems).into_result(&sources)?;
 
     let definition = define(id, &cells);
     let mut notices = Problems::default();
-    balance::check(&definition, &cells, top, &mut problems, &mut notices);
+    balance::check(&definition, &cells, &sources, &mut problems, &mut notices);
     problems.into_result(&sources)?;
     let notices = notices.lines(&sources, usize::MAX);
     Ok(Loaded { definition, cells, sources, notices })

@@ -106,9 +106,16 @@ impl Sources {
         self.list.iter().filter_map(|s| s.file.as_ref())
     }
 
+    /// Order of origins: lower layers first, then files, then places in them.
     fn rank(&self, origin: Origin) -> (i32, u32, u32) {
-        let depth = self.list[origin.source as usize].depth;
-        (-depth, origin.source, origin.offset.unwrap_or(0))
+        (self.layer(origin), origin.source, origin.offset.unwrap_or(0))
+    }
+}
+
+impl Sources {
+    /// The layer of an origin: the base is the lowest, `--set` the highest.
+    pub(super) fn layer(&self, origin: Origin) -> i32 {
+        -self.list[origin.source as usize].depth
     }
 }
 

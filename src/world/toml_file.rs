@@ -258,6 +258,9 @@ fn said(message: &str) -> String {
     if message.contains("recurs") {
         return "nested too deeply".to_owned();
     }
+    if message.starts_with("string values must be quoted") {
+        return "not TOML: a value is missing, or a text without quotes".to_owned();
+    }
     let message = message.replace("cannot extend value of type", "cannot add to a value of type");
     format!("not TOML: {message}")
 }

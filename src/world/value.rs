@@ -208,6 +208,9 @@ fn why_not(plain: &str) -> String {
             format!("; write {without}")
         };
     }
+    if plain.starts_with("0x") {
+        return "; write it in decimals".to_owned();
+    }
     let unit = plain.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     if plain.starts_with(|c: char| c.is_ascii_digit()) && !unit.starts_with(['e', 'E']) {
         return "; write the number alone, the column knows its unit".to_owned();
@@ -228,18 +231,26 @@ fn number(raw: &Raw, low: f64, high: f64, unit: &str) -> Result<f64, String> {
     let text = digits(raw)?;
     let value = finite(text)?;
     let text = shown(text);
-    let unit_words = match unit {
-        "" | "share" | "1" => String::new(),
-        unit => format!(" {unit}"),
+    let with_unit = |bound: f64| {
+        let number = if bound != 0.0 && !(1e-3..1e6).contains(&bound.abs()) {
+            format!("{bound:e}")
+        } else {
+            bound.to_string()
+        };
+        match unit {
+            "" | "share" | "1" | "see unit" | "see kind" => number,
+            _ if bound == 0.0 => number,
+            unit => format!("{number} {unit}"),
+        }
     };
     if value < low {
-        return Err(format!("{text} is below {low}{unit_words}, the least that is taken"));
+        return Err(format!("{text} is below {}, the least that is taken", with_unit(low)));
     }
     if value > high {
         if unit == "share" && value <= 100.0 {
             return Err(format!("{text} is above 1; a share: write {}", share_of_percent(value)));
         }
-        return Err(format!("{text} is above {high}{unit_words}, the most that is taken"));
+        return Err(format!("{text} is above {}, the most that is taken", with_unit(high)));
     }
     Ok(value)
 }
