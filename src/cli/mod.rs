@@ -104,3 +104,37 @@ pub(crate) fn declared() -> Vec<&'static Declared> {
 pub(crate) fn load(world: &Path, sets: &[String]) -> Result<Loaded, Refusal> {
     crate::world::load(world, sets, &declared())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    static DECLARED: [Declared; 3] = [
+        Declared { name: "research_elasticity", room: "research", doc: "Elasticity." },
+        Declared { name: "review_months", room: "licensing", doc: "Median review." },
+        Declared { name: "stacks_per_wafer", room: "fabs", doc: "Stacks." },
+    ];
+
+    pub(super) fn declared() -> Vec<&'static Declared> {
+        DECLARED.iter().collect()
+    }
+
+    /// The smallest world that has a row of everything.
+    pub(super) fn base(sets: &[&str]) -> Loaded {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rejected/base");
+        let sets: Vec<String> = sets.iter().map(|&s| s.to_owned()).collect();
+        crate::world::load(&path, &sets, &declared()).unwrap()
+    }
+
+    #[test]
+    fn every_verb_has_help_with_an_example() {
+        let command = Arguments::command();
+        command.clone().debug_assert();
+        for verb in command.get_subcommands() {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example"), "{}", verb.get_name());
+            assert!(verb.get_about().is_some(), "{}", verb.get_name());
+        }
+    }
+}

@@ -158,3 +158,31 @@ fn markdown(
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('<', "&lt;").replace('\n', " ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::tests::{base, declared};
+
+    #[test]
+    fn the_page_has_a_section_a_room_and_a_line_a_parameter() {
+        let mut out = Vec::new();
+        markdown(&base(&[]), &declared(), &mut out).unwrap();
+        let page = String::from_utf8(out).unwrap();
+        assert!(page.contains("3 parameters, 1 of which rest on an assumption"));
+        assert!(page.contains(
+            "## licensing\n\n| name | what | value | low | high | distribution | unit | source |\n\
+             |---|---|---|---|---|---|---|---|\n\
+             | `review_months` | Median review. \"as reported\", median | 3 | 1 | 12 | lognormal | month | made up |\n"
+        ));
+        assert_eq!(page.matches("\n## ").count(), 3);
+    }
+
+    #[test]
+    fn a_cell_is_never_a_formula() {
+        assert_eq!(plain("=1+1"), "'=1+1");
+        assert_eq!(plain("@SUM(A1)"), "'@SUM(A1)");
+        assert_eq!(plain("-3.5"), "-3.5");
+        assert_eq!(plain("made up"), "made up");
+    }
+}

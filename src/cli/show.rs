@@ -164,3 +164,44 @@ fn filtered(loaded: &Loaded, filter: &str) -> Result<Vec<Line>, Failure> {
     };
     Ok(row_lines(loaded, table, columns, id, row).split_off(i).into_iter().take(1).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::tests::base;
+
+    fn names(lines: &[Line]) -> Vec<&str> {
+        lines.iter().map(|l| l.0.as_str()).collect()
+    }
+
+    #[test]
+    fn a_filter_finds_tables_rows_cells_parameters_and_settings() {
+        let loaded = base(&["firms.bytedance.cash_usd_bn=30"]);
+        let show = |filter: &str| match filtered(&loaded, filter) {
+            Ok(lines) => lines,
+            Err(Failure::Wrong(message)) => vec![(message, String::new(), String::new())],
+            Err(_) => Vec::new(),
+        };
+        let cell = &show("firms.bytedance.cash_usd_bn")[0];
+        assert_eq!((cell.1.as_str(), cell.2.as_str()), ("30.0 bn USD", "--set"));
+        let place = &show("firms.microsoft.home")[0].2;
+        assert!(place.ends_with("tests/rejected/base/firms.csv:3:21"), "{place}");
+        let columns = Definition::columns("firms").map_or(0, |(_, columns)| columns.len());
+        assert_eq!(show("firms.microsoft").len(), columns);
+        assert_eq!(show("firms").len(), 2 * columns);
+        assert_eq!(names(&show("clauses.oct-2022.a.tpp_min")), ["clauses.oct-2022.a.tpp_min"]);
+        assert_eq!(show("review_months")[0].0, "parameters.review_months.value");
+        assert_eq!(show("end")[0].1, "\"2026-12\"");
+        assert_eq!(show("mechanisms.stance")[0].1, "false");
+        assert_eq!(show("chips.huawei-910b.tpp")[0].1, "(empty)");
+        assert_eq!(
+            show("firms.bytedanse")[0].0,
+            "firms.bytedanse: there is nothing called `bytedanse`; did you mean `bytedance`?"
+        );
+        assert_eq!(
+            show("frms")[0].0,
+            "frms: there is nothing called `frms`; did you mean `firms`?"
+        );
+        assert!(overview(&loaded).len() > 40);
+    }
+}
