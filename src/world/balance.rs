@@ -449,12 +449,10 @@ impl Check<'_> {
         for event in &self.world.events {
             let tables: &[&str] = match event.kind {
                 ShockKind::DemandGrowth | ShockKind::GridGrowth => &["countries"],
-                ShockKind::Paradigm
-                | ShockKind::Awareness
-                | ShockKind::Staff
-                | ShockKind::TokenPrice => &["firms"],
                 ShockKind::LineCapacity => &["lines"],
                 ShockKind::ChipPrice => &["vendors", "firms"],
+                // What firms do or have done to them.
+                _ => &["firms"],
             };
             self.ids(("events", &event.id, "subjects"), &event.subjects, tables);
             let factor = !matches!(event.kind, ShockKind::DemandGrowth | ShockKind::Paradigm);
@@ -487,13 +485,20 @@ impl Check<'_> {
                 }
                 _ => {}
             }
-            if o.table == "series" {
-                if !o.members.is_empty() {
-                    let message = "the world's series has no members; leave it empty";
-                    self.wrong("observations", &o.id, "members", message);
+            if o.table == "series" && !o.members.is_empty() {
+                let message = "the world's series has no members; leave it empty";
+                self.wrong_row("observations", &o.id, &["members", "table"], message);
+            }
+            // A variant may lack a member that the observation speaks of; words with
+            // signs are patterns.
+            let rows = self.cells.tables.get(o.table.as_str());
+            for member in o.members.iter().filter(|m| !m.contains(['*', ':', '&', '@'])) {
+                if rows.is_some_and(|rows| !rows.contains_key(member)) {
+                    let known = rows.into_iter().flat_map(|rows| rows.keys().map(String::as_str));
+                    let hint = did_you_mean(member, known);
+                    let message = format!("`{}` is not a row of {}{hint}", shown(member), o.table);
+                    self.notice("observations", &o.id, "members", message);
                 }
-            } else {
-                self.ids(("observations", &o.id, "members"), &o.members, &[&o.table]);
             }
         }
     }
