@@ -226,9 +226,13 @@ impl Check<'_> {
                 let message = format!("in force before it was announced in {}", rule.announced);
                 self.wrong_row("rules", &rule.id, &["from", "announced"], message);
             }
-            if rule.until.is_some_and(|until| until <= rule.from) {
-                let message = format!("not after the first month in force, {}", rule.from);
+            if rule.until.is_some_and(|until| until < rule.from) {
+                let message = format!("before the first month in force, {}", rule.from);
                 self.wrong_row("rules", &rule.id, &["until", "from"], message);
+            } else if rule.until == Some(rule.from) {
+                // Withdrawn before it bit: those who feared it had acted on it all the same.
+                let message = "the first month in force: announced, never in force";
+                self.notice("rules", &rule.id, "until", message);
             }
             self.words_of("rules", &rule.id, "blocs", &rule.blocs, Bloc::WORDS);
             self.words_of("rules", &rule.id, "tiers", &rule.tiers, &["0", "1", "2", "3"]);
@@ -309,9 +313,11 @@ impl Check<'_> {
 
     fn chips(&mut self) {
         for chip in &self.world.chips {
-            if chip.end.is_some_and(|end| end <= chip.launch) {
-                let message = format!("not after the launch, {}", chip.launch);
+            if chip.end.is_some_and(|end| end < chip.launch) {
+                let message = format!("before the launch, {}", chip.launch);
                 self.wrong_row("chips", &chip.id, &["end", "launch"], message);
+            } else if chip.end == Some(chip.launch) {
+                self.notice("chips", &chip.id, "end", "the month of the launch: never made");
             }
         }
         let parents: BTreeMap<&str, Vec<&str>> = self
@@ -357,10 +363,14 @@ impl Check<'_> {
     fn stocks(&mut self) {
         for stock in &self.world.stocks {
             let place = std::slice::from_ref(&stock.place);
-            let (places, items): (&[&str], &[&str]) = match stock.kind {
-                StockKind::Installed => (&["data_centres"], &["chips"]),
-                StockKind::Dies => (&["vendors"], &["dies"]),
-                StockKind::Memory => (&["vendors"], &[]),
+            let installed = stock.kind == StockKind::Installed;
+            let places: &[&str] = if installed { &["data_centres"] } else { &["vendors"] };
+            let items: &[&str] = if stock.kind == StockKind::Memory {
+                &[]
+            } else if stock.kind == StockKind::Dies {
+                &["dies"]
+            } else {
+                &["chips"]
             };
             self.ids(("stocks", &stock.id, "place"), place, places);
             match (&stock.item, items.is_empty()) {
