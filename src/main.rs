@@ -1,4 +1,4 @@
-//! The `frugality` program; see `frugality --help`.
+//! The `frugality` program.
 
 fn main() -> std::process::ExitCode {
     frugality::cli::main()

@@ -1,6 +1,6 @@
 //! Parameters: named numbers with a unit, a prior and a source, in
 //! `parameters.csv`. Each room declares the ones it reads with
-//! [`parameters!`](crate::parameters); no other number of the model exists in code.
+//! [`parameters!`](macro@crate::parameters); no other number of the model exists in code.
 
 use crate::schema::{number, text};
 

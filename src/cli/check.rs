@@ -1,12 +1,13 @@
 //! `frugality check`: is a world right?
 
-use std::io::Write;
+use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Args;
 
-use super::Failure;
-use crate::world::{Loaded, Refusal, world_hash};
+use super::exit;
+use crate::world::{Loaded, world_hash};
 
 /// Check worlds: read every file, and say what is wrong with them and where.
 ///
@@ -14,13 +15,13 @@ use crate::world::{Loaded, Refusal, world_hash};
 /// the number of rows of each table, its hash, and notices of what is odd but
 /// possible. Otherwise up to twenty problems a world are shown, each at its file,
 /// line and column, and the exit code is 2.
-#[derive(Args)]
+#[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   frugality check reference
   frugality check worlds/*.toml worlds/reference
   frugality check easing --set firms.bytedance.cash_usd_bn=30 --set end=2030-12")]
-pub(super) struct Check {
+pub struct CheckArgs {
     /// Names of worlds in `worlds/`, or paths of folders or TOML files.
     #[arg(required = true, value_name = "WORLD")]
     worlds: Vec<PathBuf>,
@@ -29,26 +30,23 @@ pub(super) struct Check {
     sets: Vec<String>,
 }
 
-impl Check {
-    pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        let mut refused: Option<Refusal> = None;
-        for world in &self.worlds {
-            match super::load(world, &self.sets) {
-                Ok(loaded) => report(&loaded, &world.display().to_string(), out)?,
-                Err(refusal) => {
-                    // What is right is said on one channel, what is wrong on the other.
-                    out.flush()?;
-                    if let Some(earlier) = refused.replace(refusal) {
-                        eprintln!("{earlier}");
-                    }
-                }
-            }
+/// Does it.
+#[must_use]
+pub fn run(args: &CheckArgs) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for world in &args.worlds {
+        let said = match super::load(world, &args.sets) {
+            Ok(loaded) => exit::print(&report(&loaded, &world.display().to_string())),
+            Err(refusal) => super::refuse(&refusal),
+        };
+        if said != ExitCode::SUCCESS {
+            code = said;
         }
-        refused.map_or(Ok(()), |refusal| Err(refusal.into()))
     }
+    code
 }
 
-fn report(loaded: &Loaded, name: &str, out: &mut dyn Write) -> std::io::Result<()> {
+fn report(loaded: &Loaded, name: &str) -> String {
     let counts: Vec<String> = loaded
         .definition
         .counts()
@@ -56,11 +54,16 @@ fn report(loaded: &Loaded, name: &str, out: &mut dyn Write) -> std::io::Result<(
         .map(|(table, rows)| format!("{table} {rows}"))
         .collect();
     let head = &loaded.definition.head;
-    writeln!(out, "{name}: OK, {} to {}, {}", head.start, head.end, head.title)?;
-    writeln!(out, "  rows: {}", counts.join(", "))?;
-    writeln!(out, "  hash: {}", world_hash(loaded))?;
+    let mut text = format!(
+        "{name}: OK, {} to {}, {}\n  rows: {}\n  hash: {}\n",
+        head.start,
+        head.end,
+        head.title,
+        counts.join(", "),
+        world_hash(loaded)
+    );
     for notice in &loaded.notices {
-        writeln!(out, "  notice: {notice}")?;
+        let _ = writeln!(text, "  notice: {notice}");
     }
-    Ok(())
+    text
 }

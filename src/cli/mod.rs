@@ -1,7 +1,6 @@
-//! The command line: one file a verb. A verb parses its arguments, calls the
-//! library and prints; nothing is computed here.
+//! The verbs, one file each: a verb parses its arguments, calls the library and
+//! prints; nothing is computed here.
 
-use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -22,106 +21,66 @@ mod score;
 mod show;
 
 /// Agent-based simulation of export controls on AI chips.
-#[derive(Parser)]
-#[command(name = "frugality", version, about, arg_required_else_help = true)]
+#[derive(Parser, Debug)]
+#[command(version, arg_required_else_help = true)]
 #[command(after_help = "\
 Examples:
-  frugality run reference                 the real world of AI chips, 2022 to 2035
-  frugality explain DIR                   why things happened in a run
-  frugality score DIR                     a run against what really happened
-  frugality check reference               is the world in worlds/reference right?
+  frugality run reference                   the real world of AI chips, 2022 to 2035
+  frugality explain DIR                     why things happened in a run
+  frugality score DIR                       a run against what really happened
+  frugality check reference                 is the world in worlds/reference right?
   frugality show reference firms.bytedance  what it says of a firm, and where that is written
-  frugality parameters reference          every parameter with its prior and source
+  frugality parameters reference            every parameter with its prior and source
 
 Each verb has its own help: frugality show --help")]
-struct Arguments {
+struct Cli {
     #[command(subcommand)]
     verb: Verb,
 }
 
-#[derive(Subcommand)]
+#[derive(Subcommand, Debug)]
 enum Verb {
     Run(run::RunArgs),
     Explain(explain::ExplainArgs),
-    Score(score::Score),
-    Check(check::Check),
-    Show(show::Show),
-    Schema(schema::Schema),
-    Parameters(parameters::Parameters),
+    Score(score::ScoreArgs),
+    Check(check::CheckArgs),
+    Show(show::ShowArgs),
+    Schema(schema::SchemaArgs),
+    Parameters(parameters::ParametersArgs),
     Metrics(metrics::MetricsArgs),
     Month(month::MonthArgs),
 }
 
-/// Why a verb did not do what was asked.
-pub(crate) enum Failure {
-    /// A world was refused: exit code 2.
-    Refused(Refusal),
-    /// What was asked for is not there: exit code 2.
-    Wrong(String),
-    /// Writing failed: exit code 1.
-    Io(io::Error),
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-impl From<csv::Error> for Failure {
-    fn from(error: csv::Error) -> Self {
-        Self::Io(error.into())
-    }
-}
-
-/// Runs the program.
+/// Reads the command line and does what it says.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    let result = match arguments.verb {
-        Verb::Run(verb) => return run::run(&verb),
-        Verb::Explain(verb) => return explain::run(&verb),
-        Verb::Metrics(verb) => return metrics::run(&verb),
-        Verb::Month(verb) => return month::run(&verb),
-        Verb::Score(verb) => verb.run(&mut out).map_err(|e| Failure::Wrong(e.to_string())),
-        Verb::Check(verb) => verb.run(&mut out),
-        Verb::Show(verb) => verb.run(&mut out),
-        Verb::Schema(verb) => verb.run(&mut out),
-        Verb::Parameters(verb) => verb.run(&mut out),
-    };
-    let flushed = out.flush();
-    match result.and_then(|()| Ok(flushed?)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Refused(refusal)) => {
-            eprintln!("{refusal}");
-            ExitCode::from(2)
-        }
-        Err(Failure::Wrong(message)) => {
-            eprintln!("{message}");
-            ExitCode::from(2)
-        }
-        // Somebody closed the pipe (`| head`): they have what they want.
-        Err(Failure::Io(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(Failure::Io(e)) => {
-            eprintln!("cannot write: {e}");
-            ExitCode::FAILURE
-        }
+    match Cli::parse().verb {
+        Verb::Run(args) => run::run(&args),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::Score(args) => score::run(&args),
+        Verb::Check(args) => check::run(&args),
+        Verb::Show(args) => show::run(&args),
+        Verb::Schema(args) => schema::run(&args),
+        Verb::Parameters(args) => parameters::run(&args),
+        Verb::Metrics(args) => metrics::run(&args),
+        Verb::Month(args) => month::run(&args),
     }
 }
 
 /// The parameters that the mechanisms read.
-pub(crate) fn declared() -> Vec<&'static Declared> {
+fn declared() -> Vec<&'static Declared> {
     crate::mechanisms::declared_parameters()
 }
 
 /// Loads a world with settings of the command line.
-pub(crate) fn load(world: &Path, sets: &[String]) -> Result<Loaded, Refusal> {
+fn load(world: &Path, sets: &[String]) -> Result<Loaded, Refusal> {
     crate::world::load(world, sets, &declared())
+}
+
+/// Says why a world was refused, a line a problem, as an editor can follow it.
+fn refuse(refusal: &Refusal) -> ExitCode {
+    eprintln!("{refusal}");
+    ExitCode::from(exit::BAD_INPUT)
 }
 
 #[cfg(test)]
@@ -148,7 +107,7 @@ mod tests {
 
     #[test]
     fn every_verb_has_help_with_an_example() {
-        let command = Arguments::command();
+        let command = Cli::command();
         command.clone().debug_assert();
         for verb in command.get_subcommands() {
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();

@@ -1,10 +1,10 @@
 //! `frugality schema`: the JSON Schema of world files.
 
-use std::io::Write;
+use std::process::ExitCode;
 
 use clap::Args;
 
-use super::Failure;
+use super::exit;
 use crate::world::json_schema;
 
 /// Write the JSON Schema of world files, for editors that complete and check as one types.
@@ -12,18 +12,14 @@ use crate::world::json_schema;
 /// A world file whose first line is `#:schema ./world.schema.json` is checked against it
 /// by editors with TOML support (Even Better TOML for VS Code, taplo). The schema knows
 /// names, kinds and ranges; `frugality check` knows the rest.
-#[derive(Args)]
+#[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
   frugality schema > worlds/world.schema.json")]
-pub(super) struct Schema {}
+pub struct SchemaArgs {}
 
-impl Schema {
-    // A verb's options are its fields; this one has none.
-    #[allow(clippy::unused_self)]
-    pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        let schema = json_schema(&super::declared());
-        writeln!(out, "{schema:#}")?;
-        Ok(())
-    }
+/// Does it.
+#[must_use]
+pub fn run(_: &SchemaArgs) -> ExitCode {
+    exit::print(&format!("{:#}\n", json_schema(&super::declared())))
 }

@@ -1,7 +1,9 @@
 //! `frugality score DIR…`: finished runs against what really happened.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::exit;
 
 use crate::analysis::hindcast;
 use crate::analysis::outputs::{Outputs, Unreadable};
@@ -13,7 +15,12 @@ use crate::world::observation::{self, ObservationRow, Use};
 /// an ensemble by their median. Rows that may be tuned to (fit) and later ones
 /// (test) are reported apart; a metric that a run does not have is missing, never inside.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Score {
+#[command(after_help = "\
+Examples:
+  frugality score outputs/reference-s1-0123abcd
+  frugality score outputs/reference-s*            seeds of one world, scored as an ensemble
+  frugality score DIR --role fit --format csv")]
+pub struct ScoreArgs {
     /// Output folders of runs that start in January 2022.
     #[arg(required = true, value_name = "DIR")]
     pub folders: Vec<PathBuf>,
@@ -66,20 +73,26 @@ pub enum Failed {
         "no observations.csv beside the run or in worlds/reference; name one with --observations"
     )]
     NoObservations,
-    /// The scores cannot be written.
-    #[error("cannot write the scores: {0}")]
-    Write(#[from] io::Error),
     /// The scores cannot be written as CSV.
     #[error("cannot write the scores: {0}")]
     Csv(#[from] csv::Error),
 }
 
-impl Score {
-    /// Scores the runs and writes the result to `out`.
+/// Does it.
+#[must_use]
+pub fn run(args: &ScoreArgs) -> ExitCode {
+    match args.scored() {
+        Ok(text) => exit::print(&text),
+        Err(failed) => exit::fail(&failed.to_string(), exit::BAD_INPUT),
+    }
+}
+
+impl ScoreArgs {
+    /// Scores the runs.
     ///
     /// # Errors
-    /// What could not be read or written.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failed> {
+    /// What could not be read.
+    fn scored(&self) -> Result<String, Failed> {
         let runs: Vec<Outputs> =
             self.folders.iter().map(|folder| Outputs::read(folder)).collect::<Result<_, _>>()?;
         let observations = self.read_observations()?;
@@ -88,12 +101,10 @@ impl Score {
             let role = if role == Role::Fit { Use::Fit } else { Use::Test };
             scores.retain(|score| score.row.role == role);
         }
-        let text = match self.format {
+        Ok(match self.format {
             Format::Text => hindcast::text(&runs, &scores),
             Format::Csv => hindcast::csv(&scores)?,
-        };
-        out.write_all(text.as_bytes())?;
-        Ok(())
+        })
     }
 
     fn read_observations(&self) -> Result<Vec<ObservationRow>, Failed> {
@@ -146,10 +157,7 @@ mod tests {
         late,Backlog,b,series,,sum,backlog,,,last,2022-01,2024-02,,,1,5,4,6,chips,test,high,,by hand\n";
 
     fn score(folder: &Path, role: Option<Role>, format: Format) -> Result<String, Failed> {
-        let verb = Score { folders: vec![folder.to_owned()], format, role, observations: None };
-        let mut out = Vec::new();
-        verb.run(&mut out)?;
-        Ok(String::from_utf8(out).unwrap())
+        ScoreArgs { folders: vec![folder.to_owned()], format, role, observations: None }.scored()
     }
 
     #[test]

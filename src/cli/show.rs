@@ -1,11 +1,12 @@
 //! `frugality show`: what a world says, and where it says it.
 
-use std::io::Write;
+use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Args;
 
-use super::Failure;
+use super::exit;
 use crate::entities::Switches;
 use crate::schema::{Column, Value};
 use crate::world::{Cell, CheckedRow, Definition, Head, Loaded, resolved_toml, toml_value};
@@ -15,7 +16,7 @@ use crate::world::{Cell, CheckedRow, Definition, Head, Loaded, resolved_toml, to
 /// Without a filter: settings, mechanisms and the tables with their rows. With
 /// `table`, `table.id` or `table.id.column`: those cells, with their unit, and the
 /// file, line and column of the layer that won. A parameter's name alone shows its row.
-#[derive(Args)]
+#[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   frugality show reference                     settings, mechanisms, tables
@@ -24,7 +25,7 @@ Examples:
   frugality show reference firms.bytedance.cash_usd_bn
   frugality show reference server_overhead     a parameter with prior, unit and source
   frugality show easing --resolved > easing.resolved.toml    the whole world in one file")]
-pub(super) struct Show {
+pub struct ShowArgs {
     /// Name of a world in `worlds/`, or the path of a folder or TOML file.
     world: PathBuf,
     /// What to show: table, table.id, table.id.column, a parameter, or `mechanisms`.
@@ -40,26 +41,36 @@ pub(super) struct Show {
 /// A cell's line: name, value with unit, place.
 type Line = (String, String, String);
 
-impl Show {
-    pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        let loaded = super::load(&self.world, &self.sets)?;
-        if self.resolved {
-            return Ok(out.write_all(resolved_toml(&loaded).as_bytes())?);
-        }
-        let lines = match &self.filter {
-            None => overview(&loaded),
-            Some(filter) => filtered(&loaded, filter)?,
-        };
-        let width = |part: fn(&Line) -> &String, most: usize| {
-            lines.iter().map(|l| part(l).chars().count()).filter(|n| *n <= most).max().unwrap_or(0)
-        };
-        let (names, values) = (width(|l| &l.0, 70), width(|l| &l.1, 40));
-        for (name, value, place) in &lines {
-            let line = format!("{name:<names$}  {value:<values$}  {place}");
-            writeln!(out, "{}", line.trim_end())?;
-        }
-        Ok(())
+/// Does it.
+#[must_use]
+pub fn run(args: &ShowArgs) -> ExitCode {
+    let loaded = match super::load(&args.world, &args.sets) {
+        Ok(loaded) => loaded,
+        Err(refusal) => return super::refuse(&refusal),
+    };
+    if args.resolved {
+        return exit::print(&resolved_toml(&loaded));
     }
+    let lines =
+        args.filter.as_ref().map_or_else(|| Ok(overview(&loaded)), |f| filtered(&loaded, f));
+    match lines {
+        Ok(lines) => exit::print(&aligned(&lines)),
+        Err(message) => exit::fail(&message, exit::BAD_INPUT),
+    }
+}
+
+/// Lines in columns; a long name or value pushes its own line only.
+fn aligned(lines: &[Line]) -> String {
+    let width = |part: fn(&Line) -> &String, most: usize| {
+        lines.iter().map(|l| part(l).chars().count()).filter(|n| *n <= most).max().unwrap_or(0)
+    };
+    let (names, values) = (width(|l| &l.0, 70), width(|l| &l.1, 40));
+    let mut text = String::new();
+    for (name, value, place) in lines {
+        let line = format!("{name:<names$}  {value:<values$}  {place}");
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
 }
 
 fn line(loaded: &Loaded, name: String, column: Option<&Column>, cell: &Cell) -> Line {
@@ -113,7 +124,7 @@ fn row_lines(
         .collect()
 }
 
-fn filtered(loaded: &Loaded, filter: &str) -> Result<Vec<Line>, Failure> {
+fn filtered(loaded: &Loaded, filter: &str) -> Result<Vec<Line>, String> {
     if filter == "mechanisms" {
         return Ok(mechanisms(loaded));
     }
@@ -127,7 +138,7 @@ fn filtered(loaded: &Loaded, filter: &str) -> Result<Vec<Line>, Failure> {
     let (table, rest) = if is_parameter { ("parameters", Some(filter)) } else { (table, rest) };
     let nothing = |what: &str, known: Vec<&str>| {
         let hint = crate::world::did_you_mean(what, known);
-        Failure::Wrong(format!("{filter}: there is nothing called `{what}`{hint}"))
+        format!("{filter}: there is nothing called `{what}`{hint}")
     };
     if table == "mechanisms" {
         let wanted = rest.unwrap_or("");
@@ -179,8 +190,7 @@ mod tests {
         let loaded = base(&["firms.bytedance.cash_usd_bn=30"]);
         let show = |filter: &str| match filtered(&loaded, filter) {
             Ok(lines) => lines,
-            Err(Failure::Wrong(message)) => vec![(message, String::new(), String::new())],
-            Err(_) => Vec::new(),
+            Err(message) => vec![(message, String::new(), String::new())],
         };
         let cell = &show("firms.bytedance.cash_usd_bn")[0];
         assert_eq!((cell.1.as_str(), cell.2.as_str()), ("30.0 bn USD", "--set"));

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::Cells;
 use super::definition::Definition;
+use super::observation::Aggregate;
 use super::problem::{Origin, Problems, Sources, did_you_mean, shown};
 use crate::calendar::Month;
 use crate::entities::country::Bloc;
@@ -228,6 +229,10 @@ impl Check<'_> {
             if rule.until.is_some_and(|until| until < rule.from) {
                 let message = format!("before the first month in force, {}", rule.from);
                 self.wrong_row("rules", &rule.id, &["until", "from"], message);
+            } else if rule.until == Some(rule.from) {
+                // Withdrawn before it bit: those who feared it had acted on it all the same.
+                let message = "the first month in force: announced, never in force";
+                self.notice("rules", &rule.id, "until", message);
             }
             self.words_of("rules", &rule.id, "blocs", &rule.blocs, Bloc::WORDS);
             self.words_of("rules", &rule.id, "tiers", &rule.tiers, &["0", "1", "2", "3"]);
@@ -311,6 +316,8 @@ impl Check<'_> {
             if chip.end.is_some_and(|end| end < chip.launch) {
                 let message = format!("before the launch, {}", chip.launch);
                 self.wrong_row("chips", &chip.id, &["end", "launch"], message);
+            } else if chip.end == Some(chip.launch) {
+                self.notice("chips", &chip.id, "end", "the month of the launch: never made");
             }
         }
         let parents: BTreeMap<&str, Vec<&str>> = self
@@ -356,11 +363,14 @@ impl Check<'_> {
     fn stocks(&mut self) {
         for stock in &self.world.stocks {
             let place = std::slice::from_ref(&stock.place);
-            let (places, items): (&[&str], &[&str]) = match stock.kind {
-                StockKind::Installed => (&["data_centres"], &["chips"]),
-                StockKind::Chips => (&["vendors"], &["chips"]),
-                StockKind::Dies => (&["vendors"], &["dies"]),
-                StockKind::Memory => (&["vendors"], &[]),
+            let installed = stock.kind == StockKind::Installed;
+            let places: &[&str] = if installed { &["data_centres"] } else { &["vendors"] };
+            let items: &[&str] = if stock.kind == StockKind::Memory {
+                &[]
+            } else if stock.kind == StockKind::Dies {
+                &["dies"]
+            } else {
+                &["chips"]
             };
             self.ids(("stocks", &stock.id, "place"), place, places);
             match (&stock.item, items.is_empty()) {
@@ -449,13 +459,10 @@ impl Check<'_> {
         for event in &self.world.events {
             let tables: &[&str] = match event.kind {
                 ShockKind::DemandGrowth | ShockKind::GridGrowth => &["countries"],
-                ShockKind::Paradigm
-                | ShockKind::Awareness
-                | ShockKind::Staff
-                | ShockKind::TokenPrice
-                | ShockKind::TrainingRun => &["firms"],
                 ShockKind::LineCapacity => &["lines"],
                 ShockKind::ChipPrice => &["vendors", "firms"],
+                // What firms do or have done to them.
+                _ => &["firms"],
             };
             self.ids(("events", &event.id, "subjects"), &event.subjects, tables);
             let factor = !matches!(event.kind, ShockKind::DemandGrowth | ShockKind::Paradigm);
@@ -469,8 +476,39 @@ impl Check<'_> {
 
     fn observations(&mut self) {
         for o in &self.world.observations {
-            for fault in o.faults() {
-                self.wrong_row("observations", &o.id, &["value"], fault);
+            if !(o.low <= o.value && o.value <= o.high) {
+                let message = format!("{} is not within {} to {}", o.value, o.low, o.high);
+                self.wrong_row("observations", &o.id, &["value", "low", "high"], message);
+            }
+            if o.to < o.from {
+                let message = format!("before the first month, {}", o.from);
+                self.wrong_row("observations", &o.id, &["to", "from"], message);
+            }
+            match (o.aggregate == Aggregate::Ratio, &o.per) {
+                (true, None) => {
+                    let message = "empty; a ratio divides by a metric";
+                    self.wrong_row("observations", &o.id, &["per", "aggregate"], message);
+                }
+                (false, Some(_)) => {
+                    let message = "only a ratio divides by a metric; leave it empty";
+                    self.wrong("observations", &o.id, "per", message);
+                }
+                _ => {}
+            }
+            if o.table == "series" && !o.members.is_empty() {
+                let message = "the world's series has no members; leave it empty";
+                self.wrong_row("observations", &o.id, &["members", "table"], message);
+            }
+            // A variant may lack a member that the observation speaks of; words with
+            // signs are patterns.
+            let rows = self.cells.tables.get(o.table.as_str());
+            for member in o.members.iter().filter(|m| !m.contains(['*', ':', '&', '@'])) {
+                if rows.is_some_and(|rows| !rows.contains_key(member)) {
+                    let known = rows.into_iter().flat_map(|rows| rows.keys().map(String::as_str));
+                    let hint = did_you_mean(member, known);
+                    let message = format!("`{}` is not a row of {}{hint}", shown(member), o.table);
+                    self.notice("observations", &o.id, "members", message);
+                }
             }
         }
     }

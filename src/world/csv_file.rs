@@ -103,13 +103,19 @@ fn header_is_fine(
             fine = false;
         }
     }
-    for name in ["id"].into_iter().chain(columns.iter().map(|c| c.name)) {
-        if !names.iter().any(|n| n == name) {
-            problems.add(at(0), table, format!("the column `{name}` is missing"));
-            fine = false;
-        }
+    let absent: Vec<String> = ["id"]
+        .into_iter()
+        .chain(columns.iter().map(|c| c.name))
+        .filter(|name| names.iter().all(|n| n != name))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    if !absent.is_empty() {
+        let what = if absent.len() == 1 { "column" } else { "columns" };
+        let verb = if absent.len() == 1 { "is" } else { "are" };
+        let message = format!("the {what} {} {verb} missing", absent.join(", "));
+        problems.add(at(0), table, message);
     }
-    fine
+    fine && absent.is_empty()
 }
 
 /// Where each cell of the record at `start` begins. A record is a line: a quote

@@ -1,7 +1,7 @@
 //! The world: files → layers → refused or checked [`Definition`] → populated ECS world.
 //!
 //! A world is a folder of tables or a TOML file that extends another world. Its
-//! files are read once ([`files`](self)), become statements of one model, are
+//! files are read once, become statements of one model, are
 //! laid over each other, and every cell is checked before anything runs: either
 //! all of a world is right, or a [`Refusal`] says what is wrong and where.
 
@@ -109,6 +109,7 @@ pub fn load(
     let mut notices = Problems::default();
     balance::check(&definition, &cells, &sources, &mut problems, &mut notices);
     problems.into_result(&sources)?;
+    notices.sort(&sources);
     let notices = notices.lines(&sources, usize::MAX);
     Ok(Loaded { definition, cells, sources, notices })
 }

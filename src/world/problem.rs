@@ -190,14 +190,19 @@ impl Problems {
         if self.found.is_empty() {
             return Ok(());
         }
+        self.sort(sources);
+        let total = self.found.len();
+        let lines = self.lines(sources, SHOWN);
+        Err(Refusal { lines, more: total.saturating_sub(SHOWN) })
+    }
+
+    /// In the order of layers, files and places, each once.
+    pub fn sort(&mut self, sources: &Sources) {
         self.found.sort_by(|a, b| {
             let by_place = sources.rank(a.origin).cmp(&sources.rank(b.origin));
             by_place.then_with(|| (&a.path, &a.message).cmp(&(&b.path, &b.message)))
         });
         self.found.dedup();
-        let total = self.found.len();
-        let lines = self.lines(sources, SHOWN);
-        Err(Refusal { lines, more: total.saturating_sub(SHOWN) })
     }
 
     /// The problems as lines, at most `limit`.
