@@ -149,7 +149,8 @@ impl Sku {
     /// `train^w · serve^(1 − w)`, w the weight of training.
     #[must_use]
     pub fn workload(&self, train_weight: f64) -> f64 {
-        maths::pow(self.train_paper, train_weight) * maths::pow(self.serve_paper, 1.0 - train_weight)
+        maths::pow(self.train_paper, train_weight)
+            * maths::pow(self.serve_paper, 1.0 - train_weight)
     }
 
     /// Serving performance before software: `FLOP/s^a × bandwidth^(1 − a)` relative
