@@ -17,9 +17,7 @@ use crate::entities::chip::Catalogue;
 use crate::entities::country::{Country, Grid};
 use crate::entities::firm::{Compute, Firm, Group, Lab, Purse};
 use crate::entities::ledger::{Account, Ledger, Purpose};
-use crate::entities::site::{
-    Halls, Retirements, Site, annuity_years, energy_usd_year,
-};
+use crate::entities::site::{Halls, Retirements, Site, annuity_years, energy_usd_year};
 use crate::entities::vendor::{Sales, Vendor};
 use crate::entities::{FirmId, Roster, Settings, Switches};
 use crate::maths;
@@ -72,8 +70,8 @@ pub(crate) fn measure_fleets(
         let (mut train, mut serve, mut paid) = (0.0, 0.0, 0.0);
         for cohort in &halls.cohorts {
             let sku = catalogue.sku(cohort.sku);
-            let users = cohort.count as f64
-                * software.get(sku.vendor.index()).copied().unwrap_or(1.0);
+            let users =
+                cohort.count as f64 * software.get(sku.vendor.index()).copied().unwrap_or(1.0);
             let trains = users * sku.train_paper;
             train += trains;
             serve += users * sku.serve_paper;
@@ -86,8 +84,8 @@ pub(crate) fn measure_fleets(
         }
         for cohort in &halls.warehouse {
             let sku = catalogue.sku(cohort.sku);
-            let users = cohort.count as f64
-                * software.get(sku.vendor.index()).copied().unwrap_or(1.0);
+            let users =
+                cohort.count as f64 * software.get(sku.vendor.index()).copied().unwrap_or(1.0);
             firm.waiting_serve += users * sku.serve_paper;
             firm.waiting_chips += cohort.count;
             tally.waiting[cohort.sku.index()] += cohort.count;
@@ -142,7 +140,15 @@ pub(crate) fn value_compute(
     mut captive: Local<Vec<bool>>,
     mut attach: Local<Vec<f64>>,
 ) {
-    work_of_skus(&catalogue, &roster, &vendors, p.train_weight, &mut paper, &mut software, &mut work);
+    work_of_skus(
+        &catalogue,
+        &roster,
+        &vendors,
+        p.train_weight,
+        &mut paper,
+        &mut software,
+        &mut work,
+    );
     captive.clear();
     attach.clear();
     for (vendor, _) in vendors.iter_many(&roster.vendors).flatten() {
@@ -282,8 +288,8 @@ pub(crate) fn split_compute(
         let core = if serve > 0.0 { (need * own.serve / serve).min(1.0) } else { need };
         let free = 1.0 - core;
         let serving = if firm.row.developer {
-            let step = p.service_share_adjustment
-                * (compute.utilisation - p.serving_utilisation_target);
+            let step =
+                p.service_share_adjustment * (compute.utilisation - p.serving_utilisation_target);
             (compute.serving_share + step).max(p.serving_share_floor).clamp(0.0, free)
         } else {
             free

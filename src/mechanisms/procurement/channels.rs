@@ -18,7 +18,7 @@ use crate::entities::{
 use crate::maths;
 
 /// No rule governs a delivery.
-pub(super) const FREE: u16 = u16::MAX;
+const FREE: u16 = u16::MAX;
 
 /// SKUs of one vendor and channel that are compared.
 const NEST: usize = 3;
@@ -480,7 +480,8 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
         let hazard = coming(market.fears, id, home);
         let admitted = if domestic { 1.0 } else { guidance };
         let cost_of = |fee_usd: f64, premium: f64, energy: f64, wait: f64, open: f64| {
-            ((system_usd + fee_usd) * (1.0 + premium) + energy) / work * (1.0 + p.waiting_cost * wait)
+            ((system_usd + fee_usd) * (1.0 + premium) + energy) / work
+                * (1.0 + p.waiting_cost * wait)
                 / open
         };
         let fee_on = |at: usize, rule: Option<RuleId>| {
@@ -643,7 +644,8 @@ fn keep_best(found: &mut Vec<Candidate>, from: usize) {
     });
     let (mut kept, mut run) = (from, 0);
     for index in from..found.len() {
-        run = if index > from && nest(&found[index]) == nest(&found[kept - 1]) { run + 1 } else { 1 };
+        run =
+            if index > from && nest(&found[index]) == nest(&found[kept - 1]) { run + 1 } else { 1 };
         if run <= NEST {
             found.swap(kept, index);
             kept += 1;
@@ -671,8 +673,8 @@ pub(super) fn share_out(candidates: &mut [Candidate], p: &ProcurementParameters)
             candidate.share = maths::pow(least / candidate.cost, p.sku_elasticity);
             within += candidate.share;
         }
-        for c in nest.iter_mut() {
-            c.share *= of_nest / within;
+        for candidate in nest {
+            candidate.share *= of_nest / within;
         }
         all += of_nest;
     }
@@ -835,8 +837,7 @@ pub(super) fn fill(rooms: &mut [Place], wanted: i64, mut place: impl FnMut(&Plac
         power += room.power_mw;
     }
     let Some(first) = rooms.first() else { return };
-    let mean =
-        if power > 0.0 { (committed + wanted as f64 * first.chip_mw) / power } else { 0.0 };
+    let mean = if power > 0.0 { (committed + wanted as f64 * first.chip_mw) / power } else { 0.0 };
     rooms.sort_by(|a, b| fill_of(a).total_cmp(&fill_of(b)).then(a.site.cmp(&b.site)));
     let mut left = wanted;
     let mut given = [0_i64; EMPTIEST];
@@ -852,7 +853,7 @@ pub(super) fn fill(rooms: &mut [Place], wanted: i64, mut place: impl FnMut(&Plac
     // The rest by room; a site that was already given some gets one order for both parts.
     while left > 0 {
         let roomiest = (0..rooms.len()).max_by(|a, b| {
-            let key = |i: usize| (fits(&rooms[i]).min(left), std::cmp::Reverse(rooms[i].site));
+            let key = |i: usize| (fits(&rooms[i]), std::cmp::Reverse(rooms[i].site));
             key(*a).cmp(&key(*b))
         });
         let Some(roomiest) = roomiest else { break };

@@ -1,7 +1,7 @@
 //! Procurement: what firms pay for compute, how scarce it is, and what they order.
 //!
-//! **Budget** (money a month) `= ai_capex/12 · chip share − repayment of what was spent ahead
-//! plus u · unspent`, u the re-offered part; a leak of unspent goes back to the firm's treasury. A
+//! **Budget** (money a month) `ai_capex/12 · chip share − repaid + u · unspent`, repaid a part of
+//! what was spent ahead, u the re-offered part; a leak of unspent goes back to the firm's treasury. A
 //! firm that could not pay last month orders nothing.
 //!
 //! **Generalised cost** of channel k for firm i, USD per effective unit (H100e of work, software
@@ -38,22 +38,21 @@
 
 use bevy_ecs::prelude::{Local, Query, Res, ResMut, Resource};
 
-use crate::entities::boards::{
-    ChipMarket, Fears, GreyMarkets, PowerPlans, RentalMarket,
-};
+use crate::entities::boards::{ChipMarket, Fears, GreyMarkets, PowerPlans, RentalMarket};
 use crate::entities::chip::Catalogue;
 use crate::entities::chronicle::{Chronicle, EventId};
 use crate::entities::country::Country;
-use crate::entities::regulator::Stance;
 use crate::entities::firm::{Finance, Firm, Purse};
 use crate::entities::ledger::{Account, Ledger};
 use crate::entities::licence::LicenceBook;
 use crate::entities::order::{Channel, Clearance, Order, OrderBook};
+use crate::entities::regulator::Stance;
 use crate::entities::rule::{Rulebook, Treatment};
 use crate::entities::script::{Script, ShockKind};
 use crate::entities::site::{Halls, Site, chip_mw};
 use crate::entities::vendor::{Sales, Vendor};
 use crate::entities::{Clock, FirmId, Roster, Settings, Switches, VendorId};
+use crate::maths;
 use crate::metric::Readings;
 use crate::units::Money;
 
@@ -226,9 +225,9 @@ pub(crate) fn price_channels(
     }
     channels.prices.refresh(&roster, &p, &catalogue, &chips, &vendors, &countries);
     let own_sites = |firm: FirmId| {
-        channels.sites[firm.index()].iter().filter_map(|at| {
-            sites.get(roster.sites[*at]).ok().map(|site| site.country)
-        })
+        channels.sites[firm.index()]
+            .iter()
+            .filter_map(|at| sites.get(roster.sites[*at]).ok().map(|site| site.country))
     };
     channels.access.refresh(
         switches.enforcement,
@@ -258,7 +257,11 @@ pub(crate) fn price_channels(
             surcharge: surcharge(&script, &clock, firm),
         };
         let seen = channels::survey(
-            firm, &market, &channels.access, &channels.prices, &mut channels.candidates,
+            firm,
+            &market,
+            &channels.access,
+            &channels.prices,
+            &mut channels.candidates,
         );
         let to = channels.candidates.len();
         channels.ranges.push((from, to));
@@ -269,8 +272,12 @@ pub(crate) fn price_channels(
         channels::share_out(&mut channels.candidates[from..to], &p);
         if seen.restricted {
             channels::lost_sales(
-                firm, &market, &channels.access, &channels.prices,
-                &channels.candidates[from..to], &mut channels.lost,
+                firm,
+                &market,
+                &channels.access,
+                &channels.prices,
+                &channels.candidates[from..to],
+                &mut channels.lost,
             );
         }
         let closed = &mut channels.closed[firm.id.index()];
@@ -291,11 +298,7 @@ pub(crate) fn price_channels(
 }
 
 /// Factor of scripted price shocks on chips of each vendor for this firm: (vendor id or none, factor).
-fn surcharge<'a>(
-    script: &'a Script,
-    clock: &Clock,
-    firm: &'a Firm,
-) -> impl Fn(&str) -> f64 + 'a {
+fn surcharge<'a>(script: &'a Script, clock: &Clock, firm: &'a Firm) -> impl Fn(&str) -> f64 + 'a {
     let now = clock.now;
     move |vendor: &str| {
         script
@@ -323,8 +326,12 @@ pub(crate) fn place_orders(
     sites: Query<(&Site, &Halls)>,
     mut vendors: Query<&mut Sales>,
     mut firms: Query<(&Firm, &Finance, &mut Purse)>,
-    (mut channels, mut book, mut chips): (ResMut<Channels>, ResMut<OrderBook>, ResMut<ChipMarket>),
-    (mut grey, mut rental, mut plans): (ResMut<GreyMarkets>, ResMut<RentalMarket>, ResMut<PowerPlans>),
+    (mut channels, mut book): (ResMut<Channels>, ResMut<OrderBook>),
+    (mut grey, mut rental, mut plans): (
+        ResMut<GreyMarkets>,
+        ResMut<RentalMarket>,
+        ResMut<PowerPlans>,
+    ),
     mut planned: Local<Vec<f64>>,
     mut rooms: Local<Vec<Place>>,
 ) {
@@ -443,16 +450,25 @@ pub(crate) fn place_orders(
             }
             // Where it would go, and what power the plan would ask for.
             channels::find_rooms(
-                firm, candidate, &clock, &p, &switches, &roster, &rulebook, &channels.access,
-                &channels.sites[firm.id.index()], &sites, &channels.prices, &plans, sku, &mut rooms,
+                firm,
+                candidate,
+                &clock,
+                &p,
+                &switches,
+                &roster,
+                &rulebook,
+                &channels.access,
+                &channels.sites[firm.id.index()],
+                &sites,
+                &channels.prices,
+                &plans,
+                sku,
+                &mut rooms,
             );
             let weight: f64 = rooms.iter().map(|room| room.build_share).sum();
-            for room in &rooms {
-                let share = if weight > 0.0 {
-                    room.build_share / weight
-                } else {
-                    1.0 / rooms.len() as f64
-                };
+            for room in &*rooms {
+                let share =
+                    if weight > 0.0 { room.build_share / weight } else { 1.0 / rooms.len() as f64 };
                 planned[room.site.index()] += wanted as f64 * share * room.chip_mw;
             }
             let mut left = wanted;
@@ -463,7 +479,9 @@ pub(crate) fn place_orders(
                 }
                 left -= units;
                 let clearance = match room.rule {
-                    Some(rule) if rulebook.rules[rule.index()].row.treatment != Treatment::Allow => {
+                    Some(rule)
+                        if rulebook.rules[rule.index()].row.treatment != Treatment::Allow =>
+                    {
                         Clearance::Pending
                     }
                     _ => Clearance::NotNeeded,
@@ -492,7 +510,6 @@ pub(crate) fn place_orders(
                     clearance,
                     cause,
                 });
-                chips.ordered[candidate.sku.index()] += units;
             });
             let placed = set_aside.times(wanted - left);
             purse_left -= placed;
@@ -571,8 +588,13 @@ pub(crate) fn record_procurement(
     }
     readings.set(&KAPPA_LARGEST, worst);
     let by_channel = [
-        &PLACED_IMPORT, &PLACED_VARIANT, &PLACED_DOMESTIC, &PLACED_GREY, &PLACED_OFFSHORE,
-        &PLACED_RENTAL, &PLACED_OWN,
+        &PLACED_IMPORT,
+        &PLACED_VARIANT,
+        &PLACED_DOMESTIC,
+        &PLACED_GREY,
+        &PLACED_OFFSHORE,
+        &PLACED_RENTAL,
+        &PLACED_OWN,
     ];
     for (metric, channel) in by_channel.into_iter().zip(CHANNELS) {
         readings.set(metric, channels.placed_usd[channel as usize]);
