@@ -52,7 +52,6 @@ use crate::entities::script::{Script, ShockKind};
 use crate::entities::site::{Halls, Site, chip_mw};
 use crate::entities::vendor::{Sales, Vendor};
 use crate::entities::{Clock, FirmId, Roster, Settings, Switches, VendorId};
-use crate::maths;
 use crate::metric::Readings;
 use crate::units::Money;
 
