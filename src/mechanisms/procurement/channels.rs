@@ -852,7 +852,7 @@ pub(super) fn fill(rooms: &mut [Place], wanted: i64, mut place: impl FnMut(&Plac
     // The rest by room; a site that was already given some gets one order for both parts.
     while left > 0 {
         let roomiest = (0..rooms.len()).max_by(|a, b| {
-            let key = |i: usize| (fits(&rooms[i]).min(left), std::cmp::Reverse(rooms[i].site));
+            let key = |i: usize| (fits(&rooms[i]), std::cmp::Reverse(rooms[i].site));
             key(*a).cmp(&key(*b))
         });
         let Some(roomiest) = roomiest else { break };
