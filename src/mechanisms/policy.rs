@@ -92,6 +92,9 @@ crate::parameters! {
     }
 }
 
+/// A share from which guidance that ended counts as gone.
+const NEARLY_ONE: f64 = 1.0 - 1.0 / 1e6;
+
 /// The stance of a regulator at the start; its draws are addressed by its id.
 #[must_use]
 pub(crate) fn opening_stance(row: &RegulatorRow, luck: &Luck) -> Stance {
@@ -665,7 +668,7 @@ pub(crate) fn guide_imports(
             1.0
         };
         *share = (*share + p.guidance_speed * (target - *share)).clamp(0.0, 1.0);
-        if !guided && *share > 1.0 - 1.0 / 1e6 {
+        if !guided && *share > NEARLY_ONE {
             *share = 1.0;
         }
         readings.set_for(&IMPORT_ALLOWED, at, *share);

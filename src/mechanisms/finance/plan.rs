@@ -16,6 +16,9 @@ use crate::entities::{Clock, Roster, Settings, Switches};
 use crate::maths;
 use crate::metric::Readings;
 
+/// Hundredths in a whole.
+const PERCENT: f64 = 100.0;
+
 /// At the end of a quarter, lets investors of public firms judge free cash flow.
 pub(crate) fn answer_to_investors(
     p: Res<FinanceParameters>,
@@ -238,7 +241,7 @@ pub(crate) fn measure(
             (&F_REVENUE, revenue),
             (&F_CORE, f.core_revenue_usd_year),
             (&F_UPLIFT, uplift),
-            (&F_UPLIFT_PERCENT, f.uplifted_revenue_usd_year / 100.0),
+            (&F_UPLIFT_PERCENT, f.uplifted_revenue_usd_year / PERCENT),
             (&F_AI_REVENUE, f.ai_revenue_usd_year),
             (&F_OCF, f.operating_cash_flow_usd_year),
             (&F_FCF, f.free_cash_flow_usd_year),

@@ -410,9 +410,9 @@ fn shares_follow_cost_with_the_channel_elasticity() {
 
 #[test]
 fn an_equal_tax_and_an_equal_shortage_give_the_same_kappa() {
-    // A duty of 20 % by rule against four months' wait at 5 %: κ = 1.2 both ways. The domestic
-    // chip at 40 000 is no way out.
-    let mut taxed = world(Some((Treatment::Allow, 4800.0)));
+    // A duty of 20 % by rule, let through on notice, against four months' wait at 5 %: κ = 1.2 both
+    // ways. The domestic chip at 40 000 is no way out.
+    let mut taxed = world(Some((Treatment::Notify, 4800.0)));
     taxed.resource_mut::<Rulebook>().rules[0].row.duty = 0.2;
     taxed.resource_mut::<Switches>().offshore = false;
     run(&mut taxed);
