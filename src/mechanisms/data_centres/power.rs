@@ -116,7 +116,7 @@ pub(crate) fn ask_for_power(
                 "power_refused",
                 (&country.row.id, ""),
                 (refused, "MW"),
-                None,
+                outlook.event,
                 || format!("{} cannot connect {refused:.0} MW that data centres asked for", country.row.name),
             );
         }
