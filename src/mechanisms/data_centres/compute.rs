@@ -6,6 +6,7 @@ use super::power::{cheapest_on_sale, work_of_skus};
 use super::{
     COMPUTE_ABROAD, COMPUTE_OWNED, COMPUTE_OWNED_TRAIN, COMPUTE_RENTED, COMPUTE_RENTED_ABROAD,
     COMPUTE_SHARE_LOCATED, COMPUTE_SHARE_OWNED, COMPUTE_SHARE_RENTED, COMPUTE_SHARE_USABLE,
+    COMPUTE_USABLE,
     CORE_SHARE, COUNTRY_DRAWN, COUNTRY_H100E, COUNTRY_POWER, DRAWN, DataCentreParameters, ENERGY,
     EXPERIMENT_SHARE, EXPERIMENTS, FirmTally, FleetTally, H100E_CONSTRAINED, H100E_TOTAL,
     H100E_UNCONSTRAINED, HEADROOM, INSTALLED, POWER, POWER_DRAWN_MW, REFUSED, RENT, RENTAL_PRICE,
@@ -346,6 +347,7 @@ pub(crate) fn record_compute(
             (&COMPUTE_OWNED, counted.serve),
             (&COMPUTE_OWNED_TRAIN, counted.train),
             (&COMPUTE_RENTED, compute.rented_serve_h100e),
+            (&COMPUTE_USABLE, (counted.serve + compute.rented_serve_h100e).max(0.0)),
             (&COMPUTE_RENTED_ABROAD, compute.rented_abroad_h100e),
             (&COMPUTE_ABROAD, counted.serve_abroad),
             (&WAREHOUSE, counted.waiting_chips as f64),

@@ -116,13 +116,8 @@ pub(crate) fn ask_for_power(
                 "power_refused",
                 (&country.row.id, ""),
                 (refused, "MW"),
-                None,
-                || {
-                    format!(
-                        "{} cannot connect {refused:.0} MW that data centres asked for",
-                        country.row.name
-                    )
-                },
+                outlook.event,
+                || format!("{} cannot connect {refused:.0} MW that data centres asked for", country.row.name),
             );
         }
         grid.headroom_mw -= given;

@@ -25,14 +25,14 @@ pub(crate) fn grow_spend(
     for (at, shock) in script.beginning(clock.now) {
         if shock.kind == ShockKind::DemandGrowth {
             let cause = script.happened.get(at).copied().flatten();
-            chronicle.log(
+            outlook.event = Some(chronicle.log(
                 clock.now,
                 "demand_discovered",
                 (&shock.id, ""),
                 (shock.quantity * p.demand_growth_scale, "ln/year"),
                 cause,
                 || format!("AI spend now grows by {} ln/year: {}", shock.quantity, shock.name),
-            );
+            ));
         }
     }
     let first = clock.elapsed() == 0;
@@ -207,6 +207,7 @@ mod tests {
             spend_max_usd_year: 100.0,
             expected_growth: maths::ln(2.0),
             saturation_shape: 1.0,
+            event: None,
         };
         assert!((outlook.expected(2.0) - 30.769_230_77).abs() < 1e-6);
         // s = 0.5: f^s = 0.31623, x^s = 2: 40 / 1.31623² = 23.089.

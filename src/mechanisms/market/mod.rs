@@ -390,6 +390,7 @@ pub(crate) fn start(
         spend_max_usd_year: max,
         expected_growth: p.spend_growth_start,
         saturation_shape: p.spend_saturation_shape,
+        event: None,
     };
     (trading, offers, outlook)
 }

@@ -394,6 +394,8 @@ pub(super) struct Seen {
     pub imports_closed: bool,
     /// The rule met first.
     pub rule: Option<RuleId>,
+    /// The rule that may refuse the chip that would be cheapest without rules.
+    pub best_rule: Option<RuleId>,
 }
 
 impl Seen {
@@ -435,6 +437,7 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
         restricted: false,
         imports_closed: false,
         rule: None,
+        best_rule: None,
     };
     let guidance = if market.switches.import_guidance {
         at(&market.fears.import_allowed, home.index(), 1.0).clamp(0.0, 1.0)
@@ -470,6 +473,7 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
             if reference < seen.reference {
                 seen.reference = reference;
                 seen.reference_usd = list / work;
+                seen.best_rule = rule.filter(|_| open < 1.0);
             }
         }
         let shock = (market.surcharge)(&prices.vendor_ids[sku.vendor.index()]);

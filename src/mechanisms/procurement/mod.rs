@@ -38,7 +38,9 @@
 
 use bevy_ecs::prelude::{Local, Query, Res, ResMut, Resource};
 
-use crate::entities::boards::{ChipMarket, Fears, GreyMarkets, PowerPlans, RentalMarket};
+use crate::entities::boards::{
+    ChipMarket, Fears, GreyMarkets, PowerPlans, RentalMarket, SpendOutlook,
+};
 use crate::entities::chip::Catalogue;
 use crate::entities::chronicle::{Chronicle, EventId};
 use crate::entities::country::Country;
@@ -152,6 +154,8 @@ pub struct Channels {
     budget: Vec<Money>,
     /// Money spent ahead of the plan and not yet paid back, `[firm]`.
     advanced: Vec<Money>,
+    /// Shadow price when last reported, and the event that closed imports, `[firm]`.
+    reported: Vec<(f64, Option<EventId>)>,
 }
 
 const CHANNELS: [Channel; 7] = [
@@ -205,7 +209,7 @@ pub(crate) fn price_channels(
     catalogue: Res<Catalogue>,
     (rulebook, licences, fears): (Res<Rulebook>, Res<LicenceBook>, Res<Fears>),
     (chips, grey, rental): (Res<ChipMarket>, Res<GreyMarkets>, Res<RentalMarket>),
-    script: Res<Script>,
+    (script, outlook): (Res<Script>, Option<Res<SpendOutlook>>),
     vendors: Query<(&Vendor, &Sales)>,
     (countries, sites, stances): (Query<&Country>, Query<&Site>, Query<&Stance>),
     mut firms: Query<(&Firm, &mut Purse)>,
@@ -217,6 +221,7 @@ pub(crate) fn price_channels(
         channels.sites = vec![Vec::new(); roster.firms.len()];
         channels.closed = vec![false; roster.firms.len()];
         channels.budget = vec![Money::ZERO; roster.firms.len()];
+        channels.reported = vec![(1.0, None); roster.firms.len()];
         channels.advanced = vec![Money::ZERO; roster.firms.len()];
         for (index, site) in sites.iter_many(&roster.sites).flatten().enumerate() {
             channels.sites[site.owner.index()].push(index);
@@ -282,16 +287,53 @@ pub(crate) fn price_channels(
         let closed = &mut channels.closed[firm.id.index()];
         if seen.imports_closed != *closed {
             *closed = seen.imports_closed;
-            let cause = seen.rule.and_then(|rule| rulebook.rules[rule.index()].event);
+            let by = seen.best_rule.or(seen.rule);
+            // What opens again does so because it had been closed.
+            let cause = if *closed {
+                by.and_then(|rule| rulebook.rules[rule.index()].event)
+            } else {
+                channels.reported[firm.id.index()].1
+            };
             let (kind, word) = if *closed {
                 ("imports_closed", "can no longer import any foreign chip")
             } else {
                 ("imports_opened", "can import foreign chips again")
             };
             let name = &firm.row.name;
-            chronicle.log(clock.now, kind, (&firm.row.id, ""), (kappa, "kappa"), cause, || {
-                format!("{name} {word}; its shadow price of compute is {kappa:.2}")
-            });
+            let id =
+                chronicle.log(clock.now, kind, (&firm.row.id, ""), (kappa, "kappa"), cause, || {
+                    format!("{name} {word}; its shadow price of compute is {kappa:.2}")
+                });
+            channels.reported[firm.id.index()].1 = Some(id);
+        }
+        // The price of compute as firms feel it is news when it has doubled or halved.
+        let (last, _) = &mut channels.reported[firm.id.index()];
+        let felt = purse.kappa_lagged;
+        if felt >= 2.0 * *last || 2.0 * felt <= *last {
+            let rose = felt > *last;
+            let rule = seen.best_rule.and_then(|rule| rulebook.rules[rule.index()].event);
+            let cause = if rose {
+                rule.or_else(|| outlook.as_ref().and_then(|outlook| outlook.event))
+            } else {
+                purse.event
+            };
+            let (kind, word) =
+                if rose { ("compute_dearer", "rises") } else { ("compute_cheaper", "falls") };
+            let (name, before) = (&firm.row.name, *last);
+            purse.event = Some(chronicle.log(
+                clock.now,
+                kind,
+                (&firm.row.id, ""),
+                (felt, "kappa"),
+                cause,
+                || {
+                    format!(
+                        "the shadow price of compute of {name} {word} from {before:.1} to \
+                         {felt:.1} times what it would be without rules and queues"
+                    )
+                },
+            ));
+            *last = felt;
         }
     }
 }

@@ -348,6 +348,7 @@ fn kappa_is_the_ratio_of_hard_minima() {
         offered_usd: vec![],
         landed: 0,
         landed_total: 0,
+        landed_h100e: 0.0,
         landed_h100e_total: 0.0,
         seized: 0,
         luck: Luck::new(1).stream(Purpose::Seizure, 1),

@@ -51,7 +51,7 @@ mod measures;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use bevy_ecs::prelude::{Query, Res, ResMut, Resource};
+use bevy_ecs::prelude::{Local, Query, Res, ResMut, Resource};
 
 use self::law::{Inputs, Technology};
 pub use self::measures::METRICS;
@@ -498,8 +498,10 @@ pub(crate) fn advance(
     frontier: Res<Frontier>,
     offers: Res<Offers>,
     roster: Res<Roster>,
+    mut chronicle: ResMut<Chronicle>,
     mut memory: ResMut<ResearchMemory>,
     mut firms: Query<(&Firm, &Compute, &Purse, &mut Lab)>,
+    mut felt: Local<Vec<(Option<EventId>, f64)>>,
 ) {
     let memory = &mut *memory;
     let elapsed = clock.elapsed();
@@ -526,6 +528,30 @@ pub(crate) fn advance(
         let kappa = purse.kappa_lagged.max(1.0);
         let epsilon = if switches.direction { p.direction_elasticity } else { 0.0 };
         lab.direction = law::direction(p.direction_odds, p.direction_train_share, epsilon, kappa);
+        let frugal = lab.direction[0] + lab.direction[1];
+        if felt.len() <= i {
+            felt.resize(i + 1, (None, frugal));
+        }
+        // Told once for each change of the price of compute, to developers' account only.
+        let (known, share) = felt[i];
+        if firm.row.developer && epsilon != 0.0 && purse.event != known {
+            lab.event = Some(chronicle.log(
+                clock.now,
+                "direction_shifted",
+                (&firm.row.id, ""),
+                (frugal - share, "share of research"),
+                purse.event,
+                || {
+                    format!(
+                        "{} moves research on efficiency from {:.0} % to {:.0} % of its effort",
+                        firm.row.name,
+                        share * 100.0,
+                        frugal * 100.0
+                    )
+                },
+            ));
+            felt[i] = (purse.event, frugal);
+        }
 
         let own = |x: usize, ln_a: f64, beta: f64| {
             memory.theta[x]
