@@ -255,6 +255,8 @@ pub struct Compute {
     pub rent_usd_year: f64,
     /// Utilisation of serving compute last month; written by `market`.
     pub utilisation: f64,
+    /// Compute wanted last month at posted prices over serving compute; above 1, buyers were turned away.
+    pub demand_pressure: f64,
 }
 
 /// Research state. Written by `research`, the last three fields but one by `training`.

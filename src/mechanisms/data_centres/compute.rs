@@ -289,8 +289,9 @@ pub(crate) fn split_compute(
         let core = if serve > 0.0 { (need * own.serve / serve).min(1.0) } else { need };
         let free = 1.0 - core;
         let serving = if firm.row.developer {
-            let step =
-                p.service_share_adjustment * (compute.utilisation - p.serving_utilisation_target);
+            // Full machines cannot tell a small shortage from a large one; what was wanted can.
+            let felt = compute.utilisation.max(compute.demand_pressure.min(2.0));
+            let step = p.service_share_adjustment * (felt - p.serving_utilisation_target);
             (compute.serving_share + step).max(p.serving_share_floor).clamp(0.0, free)
         } else {
             free

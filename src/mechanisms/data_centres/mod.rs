@@ -29,7 +29,7 @@
 //! `procurement`, which applies `remote_access` rules) are served in proportion.
 //!
 //! **Split.** Core workloads need `core₀ · e^(−x_core (ln A_serve − ln A_serve,0))` of what the firm
-//! owns. Serving: `ω' = clip(ω + r(utilisation − target), floor, 1 − core)`; of the rest x_T
+//! owns. Serving: `ω' = clip(ω + r(max(utilisation, min(pressure, 2)) − target), floor, 1 − core)`; of the rest x_T
 //! trains and 1 − x_T experiments. Firms that are not developers serve with all that is not core.
 //!
 //! Sources: IEA, *Energy and AI* (2025) for lead times and growth; Uptime Institute and LBNL (2024)

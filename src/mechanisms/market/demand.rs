@@ -90,6 +90,21 @@ fn pace(p: &MarketParameters, demand: &Demand, elapsed: i32) -> f64 {
     maths::pow(pace, p.spend_pace_exponent)
 }
 
+/// What a hosted tier is worth to talk about, dex: its quality less what its price takes from it.
+fn renown(p: &MarketParameters, offers: &Offers, tier: usize) -> f64 {
+    let (quality, price) = (offers.quality[tier], offers.price_usd_m[tier]);
+    if !quality.is_finite() || price <= 0.0 || !price.is_finite() || p.quality_weight <= 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    quality - p.awareness_price_weight * p.price_weight / p.quality_weight * maths::ln(price)
+}
+
+/// Awareness after its odds were multiplied by `odds`.
+fn multiply_odds(w: f64, odds: f64) -> f64 {
+    let after = 1.0 + w * (odds - 1.0);
+    if after > 0.0 { (w * odds / after).clamp(0.0, 1.0) } else { w }
+}
+
 /// Lets awareness of each developer grow where its best model is near the best anywhere.
 pub(crate) fn spread_awareness(
     p: Res<MarketParameters>,
@@ -113,19 +128,20 @@ pub(crate) fn spread_awareness(
                 (whom, &shock.id),
                 (shock.quantity, "1"),
                 cause,
-                || format!("awareness abroad × {}: {}", shock.quantity, shock.name),
+                || format!("odds of awareness × {}: {}", shock.quantity, shock.name),
             );
         }
     }
-    let best = offers.quality.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let best = (0..offers.quality.len())
+        .map(|tier| renown(&p, &offers, tier))
+        .fold(f64::NEG_INFINITY, f64::max);
     for (d, firm) in firms
         .iter_many(trading.developers.iter().map(|f| roster.firms[f.index()]))
         .flatten()
         .enumerate()
     {
-        let mine = offers.quality[d * TIERS..(d + 1) * TIERS]
-            .iter()
-            .copied()
+        let mine = (d * TIERS..(d + 1) * TIERS)
+            .map(|tier| renown(&p, &offers, tier))
             .fold(f64::NEG_INFINITY, f64::max);
         // 1 within the gap, 0 beyond twice the gap.
         let near = if mine.is_finite() && p.awareness_gap_dex > 0.0 {
@@ -145,13 +161,13 @@ pub(crate) fn spread_awareness(
             continue;
         }
         let mut each = countries.iter_many_mut(&roster.countries);
-        while let Some(Ok((country, mut demand))) = each.fetch_next() {
+        while let Some(Ok((_, mut demand))) = each.fetch_next() {
             let w = &mut demand.awareness[firm.id.index()];
-            if country.id == firm.home || !switches.awareness {
+            if !switches.awareness {
                 *w = 1.0;
                 continue;
             }
-            *w = (*w * jump).clamp(0.0, 1.0);
+            *w = multiply_odds(*w, jump);
             *w = (*w + near * p.awareness_growth * *w * (1.0 - *w)).min(1.0);
         }
     }
@@ -196,6 +212,15 @@ mod tests {
         // A rise is clipped at the lowest pace: 0.1^0.5 = 0.31623.
         d.ln_price_history[0] = 3.0;
         assert!((pace(&p, &d, 20) - 0.316_227_766).abs() < 1e-9);
+    }
+
+    #[test]
+    fn events_multiply_the_odds_of_awareness() {
+        // Odds 1/99 × 100 = 100/99: w = 100/199.
+        assert!((multiply_odds(0.01, 100.0) - 100.0 / 199.0).abs() < 1e-12);
+        assert_eq!(multiply_odds(0.3, 1.0), 0.3);
+        assert_eq!(multiply_odds(1.0, 5.0), 1.0);
+        assert_eq!(multiply_odds(0.5, 0.0), 0.0);
     }
 
     #[test]
