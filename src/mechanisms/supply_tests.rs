@@ -606,7 +606,12 @@ fn reference() -> Tables {
         chips: world.chips.clone(),
         lines: world.lines.clone(),
         contracts: world.contracts.clone(),
-        stocks: world.stocks.iter().filter(|row| row.kind != StockKind::Installed).cloned().collect(),
+        stocks: world
+            .stocks
+            .iter()
+            .filter(|row| row.kind != StockKind::Installed)
+            .cloned()
+            .collect(),
         shocks: Vec::new(),
     }
 }
