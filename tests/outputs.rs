@@ -192,6 +192,7 @@ fn documents() -> Vec<Document> {
     for (name, table) in [
         ("licences.csv", ending.licences_csv()),
         ("models.csv", ending.models_csv()),
+        ("skus.csv", ending.skus_csv()),
         ("events.csv", ending.events_csv()),
     ] {
         let rows = table.rows();

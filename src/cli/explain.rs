@@ -106,7 +106,7 @@ fn overview(archive: &Archive, log: &Log, text: &mut String) {
         let _ = writeln!(text, "  {}", branch_line(log, &branch));
     }
     text.push_str("\nEvents from which most follows\n");
-    for at in log.most_consequential(10) {
+    for at in log.most_telling(10) {
         let _ = writeln!(text, "  {} ({} follow)", headline(log, at), log.descendants(at));
     }
     text.push_str(

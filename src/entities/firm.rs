@@ -189,6 +189,8 @@ pub struct Purse {
     pub kappa: f64,
     /// κ as research feels it, with a lag.
     pub kappa_lagged: f64,
+    /// The last event that changed what the firm can buy or at which cost.
+    pub event: Option<EventId>,
     /// Money moved from unspent chip budget to research staff this month: `research` takes it out
     /// of `unspent`, `finance` pays it as wages.
     pub reallocated: Money,
@@ -204,6 +206,7 @@ impl Default for Purse {
             escrow: Money::ZERO,
             kappa: 1.0,
             kappa_lagged: 1.0,
+            event: None,
             reallocated: Money::ZERO,
             shortfall: 0.0,
         }
@@ -252,6 +255,8 @@ pub struct Compute {
     pub rent_usd_year: f64,
     /// Utilisation of serving compute last month; written by `market`.
     pub utilisation: f64,
+    /// Compute wanted last month at posted prices over serving compute; above 1, buyers were turned away.
+    pub demand_pressure: f64,
 }
 
 /// Research state. Written by `research`, the last three fields but one by `training`.

@@ -49,7 +49,7 @@
 use bevy_ecs::prelude::{Query, Res, ResMut, Resource};
 
 use crate::calendar::Month;
-use crate::entities::boards::{ChipMarket, Dock, Fears};
+use crate::entities::boards::{ChipMarket, Dock, Fears, SpendOutlook};
 use crate::entities::chip::{Catalogue, Origin, Sku};
 use crate::entities::chronicle::Chronicle;
 use crate::entities::ledger::{Account, Ledger, Outside, Purpose as PaidFor};
@@ -1056,6 +1056,7 @@ pub(crate) fn expand(
     switches: Res<Switches>,
     fears: Res<Fears>,
     p: Res<FabsParameters>,
+    outlook: Option<Res<SpendOutlook>>,
     mut works: ResMut<FabWorks>,
     mut chronicle: ResMut<Chronicle>,
     mut lines: Query<(&Line, &mut LineState)>,
@@ -1099,7 +1100,12 @@ pub(crate) fn expand(
                     "expansion_ordered",
                     (&row.id, &row.owner),
                     (ordered, "wafer or GB per month"),
-                    None,
+                    // Nobody would wait for as much without the growth of demand; what self-reliance
+                    // alone asks for has no event.
+                    outlook
+                        .as_ref()
+                        .and_then(|outlook| outlook.event)
+                        .filter(|_| state.backlog_months > p.expansion_target_months),
                     || {
                         format!(
                             "{} begins to expand: {:.1} months of work wait.",

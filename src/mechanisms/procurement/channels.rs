@@ -18,7 +18,7 @@ use crate::entities::{
 use crate::maths;
 
 /// No rule governs a delivery.
-pub(super) const FREE: u16 = u16::MAX;
+const FREE: u16 = u16::MAX;
 
 /// SKUs of one vendor and channel that are compared.
 const NEST: usize = 3;
@@ -394,6 +394,8 @@ pub(super) struct Seen {
     pub imports_closed: bool,
     /// The rule met first.
     pub rule: Option<RuleId>,
+    /// The rule that may refuse the chip that would be cheapest without rules.
+    pub best_rule: Option<RuleId>,
 }
 
 impl Seen {
@@ -435,6 +437,7 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
         restricted: false,
         imports_closed: false,
         rule: None,
+        best_rule: None,
     };
     let guidance = if market.switches.import_guidance {
         at(&market.fears.import_allowed, home.index(), 1.0).clamp(0.0, 1.0)
@@ -470,6 +473,7 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
             if reference < seen.reference {
                 seen.reference = reference;
                 seen.reference_usd = list / work;
+                seen.best_rule = rule.filter(|_| open < 1.0);
             }
         }
         let shock = (market.surcharge)(&prices.vendor_ids[sku.vendor.index()]);
@@ -480,7 +484,8 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
         let hazard = coming(market.fears, id, home);
         let admitted = if domestic { 1.0 } else { guidance };
         let cost_of = |fee_usd: f64, premium: f64, energy: f64, wait: f64, open: f64| {
-            ((system_usd + fee_usd) * (1.0 + premium) + energy) / work * (1.0 + p.waiting_cost * wait)
+            ((system_usd + fee_usd) * (1.0 + premium) + energy) / work
+                * (1.0 + p.waiting_cost * wait)
                 / open
         };
         let fee_on = |at: usize, rule: Option<RuleId>| {
@@ -643,7 +648,8 @@ fn keep_best(found: &mut Vec<Candidate>, from: usize) {
     });
     let (mut kept, mut run) = (from, 0);
     for index in from..found.len() {
-        run = if index > from && nest(&found[index]) == nest(&found[kept - 1]) { run + 1 } else { 1 };
+        run =
+            if index > from && nest(&found[index]) == nest(&found[kept - 1]) { run + 1 } else { 1 };
         if run <= NEST {
             found.swap(kept, index);
             kept += 1;
@@ -671,8 +677,8 @@ pub(super) fn share_out(candidates: &mut [Candidate], p: &ProcurementParameters)
             candidate.share = maths::pow(least / candidate.cost, p.sku_elasticity);
             within += candidate.share;
         }
-        for c in nest.iter_mut() {
-            c.share *= of_nest / within;
+        for candidate in nest {
+            candidate.share *= of_nest / within;
         }
         all += of_nest;
     }
@@ -835,8 +841,7 @@ pub(super) fn fill(rooms: &mut [Place], wanted: i64, mut place: impl FnMut(&Plac
         power += room.power_mw;
     }
     let Some(first) = rooms.first() else { return };
-    let mean =
-        if power > 0.0 { (committed + wanted as f64 * first.chip_mw) / power } else { 0.0 };
+    let mean = if power > 0.0 { (committed + wanted as f64 * first.chip_mw) / power } else { 0.0 };
     rooms.sort_by(|a, b| fill_of(a).total_cmp(&fill_of(b)).then(a.site.cmp(&b.site)));
     let mut left = wanted;
     let mut given = [0_i64; EMPTIEST];

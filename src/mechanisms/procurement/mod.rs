@@ -1,7 +1,7 @@
 //! Procurement: what firms pay for compute, how scarce it is, and what they order.
 //!
-//! **Budget** (money a month) `= ai_capex/12 · chip share − repayment of what was spent ahead
-//! plus u · unspent`, u the re-offered part; a leak of unspent goes back to the firm's treasury. A
+//! **Budget** (money a month) `ai_capex/12 · chip share − repaid + u · unspent`, repaid a part of
+//! what was spent ahead, u the re-offered part; a leak of unspent goes back to the firm's treasury. A
 //! firm that could not pay last month orders nothing.
 //!
 //! **Generalised cost** of channel k for firm i, USD per effective unit (H100e of work, software
@@ -39,16 +39,16 @@
 use bevy_ecs::prelude::{Local, Query, Res, ResMut, Resource};
 
 use crate::entities::boards::{
-    ChipMarket, Fears, GreyMarkets, PowerPlans, RentalMarket,
+    ChipMarket, Fears, GreyMarkets, PowerPlans, RentalMarket, SpendOutlook,
 };
 use crate::entities::chip::Catalogue;
 use crate::entities::chronicle::{Chronicle, EventId};
 use crate::entities::country::Country;
-use crate::entities::regulator::Stance;
 use crate::entities::firm::{Finance, Firm, Purse};
 use crate::entities::ledger::{Account, Ledger};
 use crate::entities::licence::LicenceBook;
 use crate::entities::order::{Channel, Clearance, Order, OrderBook};
+use crate::entities::regulator::Stance;
 use crate::entities::rule::{Rulebook, Treatment};
 use crate::entities::script::{Script, ShockKind};
 use crate::entities::site::{Halls, Site, chip_mw};
@@ -154,6 +154,8 @@ pub struct Channels {
     budget: Vec<Money>,
     /// Money spent ahead of the plan and not yet paid back, `[firm]`.
     advanced: Vec<Money>,
+    /// Shadow price when last reported, and the event that closed imports, `[firm]`.
+    reported: Vec<(f64, Option<EventId>)>,
 }
 
 const CHANNELS: [Channel; 7] = [
@@ -207,7 +209,7 @@ pub(crate) fn price_channels(
     catalogue: Res<Catalogue>,
     (rulebook, licences, fears): (Res<Rulebook>, Res<LicenceBook>, Res<Fears>),
     (chips, grey, rental): (Res<ChipMarket>, Res<GreyMarkets>, Res<RentalMarket>),
-    script: Res<Script>,
+    (script, outlook): (Res<Script>, Option<Res<SpendOutlook>>),
     vendors: Query<(&Vendor, &Sales)>,
     (countries, sites, stances): (Query<&Country>, Query<&Site>, Query<&Stance>),
     mut firms: Query<(&Firm, &mut Purse)>,
@@ -219,6 +221,7 @@ pub(crate) fn price_channels(
         channels.sites = vec![Vec::new(); roster.firms.len()];
         channels.closed = vec![false; roster.firms.len()];
         channels.budget = vec![Money::ZERO; roster.firms.len()];
+        channels.reported = vec![(1.0, None); roster.firms.len()];
         channels.advanced = vec![Money::ZERO; roster.firms.len()];
         for (index, site) in sites.iter_many(&roster.sites).flatten().enumerate() {
             channels.sites[site.owner.index()].push(index);
@@ -226,9 +229,9 @@ pub(crate) fn price_channels(
     }
     channels.prices.refresh(&roster, &p, &catalogue, &chips, &vendors, &countries);
     let own_sites = |firm: FirmId| {
-        channels.sites[firm.index()].iter().filter_map(|at| {
-            sites.get(roster.sites[*at]).ok().map(|site| site.country)
-        })
+        channels.sites[firm.index()]
+            .iter()
+            .filter_map(|at| sites.get(roster.sites[*at]).ok().map(|site| site.country))
     };
     channels.access.refresh(
         switches.enforcement,
@@ -258,7 +261,11 @@ pub(crate) fn price_channels(
             surcharge: surcharge(&script, &clock, firm),
         };
         let seen = channels::survey(
-            firm, &market, &channels.access, &channels.prices, &mut channels.candidates,
+            firm,
+            &market,
+            &channels.access,
+            &channels.prices,
+            &mut channels.candidates,
         );
         let to = channels.candidates.len();
         channels.ranges.push((from, to));
@@ -269,33 +276,70 @@ pub(crate) fn price_channels(
         channels::share_out(&mut channels.candidates[from..to], &p);
         if seen.restricted {
             channels::lost_sales(
-                firm, &market, &channels.access, &channels.prices,
-                &channels.candidates[from..to], &mut channels.lost,
+                firm,
+                &market,
+                &channels.access,
+                &channels.prices,
+                &channels.candidates[from..to],
+                &mut channels.lost,
             );
         }
         let closed = &mut channels.closed[firm.id.index()];
         if seen.imports_closed != *closed {
             *closed = seen.imports_closed;
-            let cause = seen.rule.and_then(|rule| rulebook.rules[rule.index()].event);
+            let by = seen.best_rule.or(seen.rule);
+            // What opens again does so because it had been closed.
+            let cause = if *closed {
+                by.and_then(|rule| rulebook.rules[rule.index()].event)
+            } else {
+                channels.reported[firm.id.index()].1
+            };
             let (kind, word) = if *closed {
                 ("imports_closed", "can no longer import any foreign chip")
             } else {
                 ("imports_opened", "can import foreign chips again")
             };
             let name = &firm.row.name;
-            chronicle.log(clock.now, kind, (&firm.row.id, ""), (kappa, "kappa"), cause, || {
-                format!("{name} {word}; its shadow price of compute is {kappa:.2}")
-            });
+            let id =
+                chronicle.log(clock.now, kind, (&firm.row.id, ""), (kappa, "kappa"), cause, || {
+                    format!("{name} {word}; its shadow price of compute is {kappa:.2}")
+                });
+            channels.reported[firm.id.index()].1 = Some(id);
+        }
+        // The price of compute as firms feel it is news when it has doubled or halved.
+        let (last, _) = &mut channels.reported[firm.id.index()];
+        let felt = purse.kappa_lagged;
+        if felt >= 2.0 * *last || 2.0 * felt <= *last {
+            let rose = felt > *last;
+            let rule = seen.best_rule.and_then(|rule| rulebook.rules[rule.index()].event);
+            let cause = if rose {
+                rule.or_else(|| outlook.as_ref().and_then(|outlook| outlook.event))
+            } else {
+                purse.event
+            };
+            let (kind, word) =
+                if rose { ("compute_dearer", "rises") } else { ("compute_cheaper", "falls") };
+            let (name, before) = (&firm.row.name, *last);
+            purse.event = Some(chronicle.log(
+                clock.now,
+                kind,
+                (&firm.row.id, ""),
+                (felt, "kappa"),
+                cause,
+                || {
+                    format!(
+                        "the shadow price of compute of {name} {word} from {before:.1} to \
+                         {felt:.1} times what it would be without rules and queues"
+                    )
+                },
+            ));
+            *last = felt;
         }
     }
 }
 
 /// Factor of scripted price shocks on chips of each vendor for this firm: (vendor id or none, factor).
-fn surcharge<'a>(
-    script: &'a Script,
-    clock: &Clock,
-    firm: &'a Firm,
-) -> impl Fn(&str) -> f64 + 'a {
+fn surcharge<'a>(script: &'a Script, clock: &Clock, firm: &'a Firm) -> impl Fn(&str) -> f64 + 'a {
     let now = clock.now;
     move |vendor: &str| {
         script
@@ -323,8 +367,12 @@ pub(crate) fn place_orders(
     sites: Query<(&Site, &Halls)>,
     mut vendors: Query<&mut Sales>,
     mut firms: Query<(&Firm, &Finance, &mut Purse)>,
-    (mut channels, mut book, mut chips): (ResMut<Channels>, ResMut<OrderBook>, ResMut<ChipMarket>),
-    (mut grey, mut rental, mut plans): (ResMut<GreyMarkets>, ResMut<RentalMarket>, ResMut<PowerPlans>),
+    (mut channels, mut book): (ResMut<Channels>, ResMut<OrderBook>),
+    (mut grey, mut rental, mut plans): (
+        ResMut<GreyMarkets>,
+        ResMut<RentalMarket>,
+        ResMut<PowerPlans>,
+    ),
     mut planned: Local<Vec<f64>>,
     mut rooms: Local<Vec<Place>>,
 ) {
@@ -443,16 +491,25 @@ pub(crate) fn place_orders(
             }
             // Where it would go, and what power the plan would ask for.
             channels::find_rooms(
-                firm, candidate, &clock, &p, &switches, &roster, &rulebook, &channels.access,
-                &channels.sites[firm.id.index()], &sites, &channels.prices, &plans, sku, &mut rooms,
+                firm,
+                candidate,
+                &clock,
+                &p,
+                &switches,
+                &roster,
+                &rulebook,
+                &channels.access,
+                &channels.sites[firm.id.index()],
+                &sites,
+                &channels.prices,
+                &plans,
+                sku,
+                &mut rooms,
             );
             let weight: f64 = rooms.iter().map(|room| room.build_share).sum();
-            for room in &rooms {
-                let share = if weight > 0.0 {
-                    room.build_share / weight
-                } else {
-                    1.0 / rooms.len() as f64
-                };
+            for room in &*rooms {
+                let share =
+                    if weight > 0.0 { room.build_share / weight } else { 1.0 / rooms.len() as f64 };
                 planned[room.site.index()] += wanted as f64 * share * room.chip_mw;
             }
             let mut left = wanted;
@@ -463,7 +520,9 @@ pub(crate) fn place_orders(
                 }
                 left -= units;
                 let clearance = match room.rule {
-                    Some(rule) if rulebook.rules[rule.index()].row.treatment != Treatment::Allow => {
+                    Some(rule)
+                        if rulebook.rules[rule.index()].row.treatment != Treatment::Allow =>
+                    {
                         Clearance::Pending
                     }
                     _ => Clearance::NotNeeded,
@@ -492,7 +551,6 @@ pub(crate) fn place_orders(
                     clearance,
                     cause,
                 });
-                chips.ordered[candidate.sku.index()] += units;
             });
             let placed = set_aside.times(wanted - left);
             purse_left -= placed;
@@ -571,8 +629,13 @@ pub(crate) fn record_procurement(
     }
     readings.set(&KAPPA_LARGEST, worst);
     let by_channel = [
-        &PLACED_IMPORT, &PLACED_VARIANT, &PLACED_DOMESTIC, &PLACED_GREY, &PLACED_OFFSHORE,
-        &PLACED_RENTAL, &PLACED_OWN,
+        &PLACED_IMPORT,
+        &PLACED_VARIANT,
+        &PLACED_DOMESTIC,
+        &PLACED_GREY,
+        &PLACED_OFFSHORE,
+        &PLACED_RENTAL,
+        &PLACED_OWN,
     ];
     for (metric, channel) in by_channel.into_iter().zip(CHANNELS) {
         readings.set(metric, channels.placed_usd[channel as usize]);

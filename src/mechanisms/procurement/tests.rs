@@ -3,7 +3,7 @@
 use bevy_ecs::prelude::World;
 use bevy_ecs::system::RunSystemOnce;
 
-use super::channels::{Place, fill, share_out};
+use super::channels::{Place, fill};
 use super::*;
 use crate::calendar::Month;
 use crate::entities::boards::GreyMarket;
@@ -22,10 +22,13 @@ fn parameters() -> ProcurementParameters {
     // Elasticities of 2 and 4, no small-share cut: shares can be worked by hand. Energy is left
     // out (utilisation 0) except where a test is about it.
     ProcurementParameters::from_values(&mut |name| match name {
-        "unspent_use" | "channel_elasticity" => 2.0_f64.min(if name == "unspent_use" { 0.0 } else { 2.0 }),
         "sku_elasticity" => 4.0,
-        "smallest_order_chips" | "server_overhead" | "anticipation_strength"
-        | "power_plan_smoothing_months" | "chip_share_of_ai_capex" | "anticipation_cash_share" => 1.0,
+        "smallest_order_chips"
+        | "server_overhead"
+        | "anticipation_strength"
+        | "power_plan_smoothing_months"
+        | "chip_share_of_ai_capex"
+        | "anticipation_cash_share" => 1.0,
         "waiting_cost" => 0.05,
         "train_weight" | "abroad_weight" => 0.5,
         "chip_life_months" => 60.0,
@@ -34,7 +37,7 @@ fn parameters() -> ProcurementParameters {
         "denial_closes" => 0.95,
         "offshore_premium" => 0.25,
         "approval_memory_months" => 12.0,
-        "review_months_expected" => 2.0,
+        "review_months_expected" | "channel_elasticity" => 2.0,
         _ => 0.0,
     })
 }
@@ -202,10 +205,10 @@ fn rule(treatment: Treatment, tpp_min: f64, skus: &[Sku]) -> (Rule, Vec<Verdict>
 /// Countries 0 chn, 1 mys, 2 usa; vendors 0 hw (chn), 1 nv (usa); firms 0 cn, 1 us; sites 0 cn-chn,
 /// 1 cn-mys, 2 us-usa; SKUs 0 hw (10 000 USD, 0.25), 1 nv (20 000 USD, 1.0, TPP 16 000).
 fn world(treatment: Option<(Treatment, f64)>) -> World {
-    world_with(treatment, vec![
-        sku("hw", 0, 10_000.0, 0.25, 4000.0),
-        sku("nv", 1, 20_000.0, 1.0, 16_000.0),
-    ])
+    world_with(
+        treatment,
+        vec![sku("hw", 0, 10_000.0, 0.25, 4000.0), sku("nv", 1, 20_000.0, 1.0, 16_000.0)],
+    )
 }
 
 fn world_with(treatment: Option<(Treatment, f64)>, skus: Vec<Sku>) -> World {
@@ -345,6 +348,7 @@ fn kappa_is_the_ratio_of_hard_minima() {
         offered_usd: vec![],
         landed: 0,
         landed_total: 0,
+        landed_h100e: 0.0,
         landed_h100e_total: 0.0,
         seized: 0,
         luck: Luck::new(1).stream(Purpose::Seizure, 1),
@@ -386,7 +390,8 @@ fn an_identical_sku_leaves_kappa_and_its_vendors_share_alone() {
         assert!((kappa(world, 0) - 1.2).abs() < 1e-12);
         assert!((kappa(world, 1) - 1.2).abs() < 1e-12);
     }
-    let domestic = |world: &World| world.resource::<Channels>().placed_usd[Channel::Domestic as usize];
+    let domestic =
+        |world: &World| world.resource::<Channels>().placed_usd[Channel::Domestic as usize];
     assert!((domestic(&one) - domestic(&two)).abs() < 20_000.0);
 }
 
@@ -413,7 +418,8 @@ fn an_equal_tax_and_an_equal_shortage_give_the_same_kappa() {
     taxed.resource_mut::<Switches>().offshore = false;
     run(&mut taxed);
     assert!((kappa(&mut taxed, 0) - 1.2).abs() < 1e-12);
-    let order = taxed.resource::<OrderBook>().orders.iter().find(|o| o.sku == SkuId(1)).unwrap().clone();
+    let order =
+        taxed.resource::<OrderBook>().orders.iter().find(|o| o.sku == SkuId(1)).unwrap().clone();
     assert_eq!(order.fee, Money::from_amount(4000.0, 0.01));
     assert_eq!(order.set_aside, Money::from_amount(24_000.0, 0.01));
     let mut short = world(None);
@@ -540,8 +546,13 @@ fn what_cannot_be_powered_is_not_ordered() {
         world.get_mut::<Halls>(site).unwrap().power_mw = 0.01;
     }
     run(&mut world);
-    let ordered: i64 =
-        world.resource::<OrderBook>().orders.iter().filter(|o| o.buyer == FirmId(0)).map(|o| o.open).sum();
+    let ordered: i64 = world
+        .resource::<OrderBook>()
+        .orders
+        .iter()
+        .filter(|o| o.buyer == FirmId(0))
+        .map(|o| o.open)
+        .sum();
     assert_eq!(ordered, 20);
     // What it would have drawn is planned for: 60 chips, half at either site, smoothed over one month.
     assert!((world.resource::<PowerPlans>().planned_mw_month[0] - 0.03).abs() < 1e-9);
@@ -575,11 +586,8 @@ fn a_variant_is_sold_only_where_its_parent_may_not_be() {
     let mut cut = sku("nv-cut", 1, 15_000.0, 0.9, 2000.0);
     cut.parent = Some(SkuId(1));
     cut.row.origin = Origin::Designed;
-    let skus = vec![
-        sku("hw", 0, 10_000.0, 0.25, 4000.0),
-        sku("nv", 1, 20_000.0, 1.0, 16_000.0),
-        cut,
-    ];
+    let skus =
+        vec![sku("hw", 0, 10_000.0, 0.25, 4000.0), sku("nv", 1, 20_000.0, 1.0, 16_000.0), cut];
     let bought = |treatment| {
         let mut world = world_with(treatment, skus.clone());
         run(&mut world);
@@ -589,13 +597,6 @@ fn a_variant_is_sold_only_where_its_parent_may_not_be() {
     assert_eq!(bought(None), (false, 1.0));
     // The cut at 15 000 / 0.9 = 16 667 is cheaper than the reference: κ stays at its floor.
     assert_eq!(bought(Some((Treatment::Deny, 4800.0))), (true, 1.0));
-}
-
-#[test]
-fn shares_of_a_channel_that_guidance_closes_are_not_lost() {
-    let mut candidates = Vec::<Candidate>::new();
-    share_out(&mut candidates, &parameters());
-    assert!(candidates.is_empty());
 }
 
 #[test]
