@@ -124,6 +124,7 @@ fn build(tables: &Tables) -> World {
             kappa_lagged: 1.0,
             reallocated: Money::ZERO,
             shortfall: 0.0,
+            event: None,
         };
         roster
             .firms
