@@ -137,7 +137,8 @@ fn the_reference_world_by_fingerprint() {
     );
     for name in MONTHLY.iter().chain(&OTHERS) {
         let text = &files[*name];
-        let _ = writeln!(page, "{name} {} rows {}", text.lines().count() - 1, sha256(text.as_bytes()));
+        let _ =
+            writeln!(page, "{name} {} rows {}", text.lines().count() - 1, sha256(text.as_bytes()));
     }
     for year in (2022..=2035).map(|year| year.to_string()) {
         let marks = MONTHLY.map(|name| {

@@ -21,7 +21,7 @@ const FLOORS: &[&[&str]] = &[
     &["cli"],
 ];
 
-const UNIT_TESTS: &str = "#[cfg(test)]\nmod ";
+const FOR_TESTS: &str = "#[cfg(test)]\n";
 
 fn files(under: &Path, skip: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -29,11 +29,10 @@ fn files(under: &Path, skip: &[&str]) -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
-            if !path.is_dir() {
-                found.push(path);
-            } else if !skip.iter().any(|name| path.ends_with(name)) {
-                folders.push(path);
+            if skip.iter().any(|name| path.ends_with(name)) {
+                continue;
             }
+            if path.is_dir() { &mut folders } else { &mut found }.push(path);
         }
     }
     found.sort();
@@ -54,13 +53,17 @@ fn test_modules(path: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string(path).unwrap();
     let folder =
         if path.ends_with("mod.rs") { path.with_file_name("") } else { path.with_extension("") };
-    let after = text.split(UNIT_TESTS).skip(1);
-    after
-        .filter_map(|rest| {
-            let name = word(rest);
-            rest[name.len()..].starts_with(';').then(|| folder.join(name).with_extension("rs"))
-        })
+    let names = text.split(FOR_TESTS).skip(1).filter_map(module);
+    names
+        .filter(|(_, rest)| rest.starts_with(';'))
+        .map(|(name, _)| folder.join(name).with_extension("rs"))
         .collect()
+}
+
+/// The name of the module that is declared here, and what follows the name.
+fn module(text: &str) -> Option<(&str, &str)> {
+    let name = word(text.trim_start_matches("pub(crate) ").strip_prefix("mod ")?);
+    text.split_once(name).map(|(_, rest)| (name, rest))
 }
 
 fn word(text: &str) -> &str {
@@ -81,9 +84,8 @@ fn below<'a>(path: &'a Path, folder: &str) -> &'a str {
 /// The code of a file: unit tests at its end, comments and texts left out.
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
-    let tests = text.match_indices(UNIT_TESTS).find(|(at, mark)| {
-        let rest = &text[at + mark.len()..];
-        rest[word(rest).len()..].starts_with(" {")
+    let tests = text.match_indices(FOR_TESTS).find(|(at, mark)| {
+        module(&text[at + mark.len()..]).is_some_and(|(_, rest)| rest.starts_with(" {"))
     });
     let code = &text[..tests.map_or(text.len(), |(at, _)| at)];
     code.lines()

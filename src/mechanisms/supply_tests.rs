@@ -124,6 +124,7 @@ fn build(tables: &Tables) -> World {
             kappa_lagged: 1.0,
             reallocated: Money::ZERO,
             shortfall: 0.0,
+            event: None,
         };
         roster
             .firms
@@ -606,7 +607,12 @@ fn reference() -> Tables {
         chips: world.chips.clone(),
         lines: world.lines.clone(),
         contracts: world.contracts.clone(),
-        stocks: world.stocks.iter().filter(|row| row.kind != StockKind::Installed).cloned().collect(),
+        stocks: world
+            .stocks
+            .iter()
+            .filter(|row| row.kind != StockKind::Installed)
+            .cloned()
+            .collect(),
         shocks: Vec::new(),
     }
 }

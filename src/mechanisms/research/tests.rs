@@ -80,6 +80,7 @@ fn purse(kappa: f64) -> Purse {
         kappa_lagged: kappa,
         reallocated: Money::ZERO,
         shortfall: 0.0,
+        event: None,
     }
 }
 
