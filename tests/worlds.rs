@@ -339,3 +339,80 @@ fn total(kept: &Kept, name: &str, from: &str) -> f64 {
     let series = kept.series(name).unwrap();
     kept.months.iter().zip(series).filter(|(m, x)| **m >= from && x.is_finite()).map(|(_, x)| x).sum()
 }
+
+// The tutorial: its files are written, its commands are run, its outputs are what is printed.
+
+/// A folder that is gone when dropped.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
+}
+
+/// Whether `said` is `expected`, in which a line `…` stands for any lines.
+fn matches(expected: &str, said: &str) -> bool {
+    let said: Vec<&str> = said.lines().map(str::trim).collect();
+    let mut at = 0;
+    let mut free = false;
+    for line in expected.lines().map(str::trim) {
+        if line == "…" {
+            free = true;
+            continue;
+        }
+        let found = said[at..].iter().position(|s| *s == line);
+        match found {
+            Some(n) if free || n == 0 => at += n + 1,
+            _ => return false,
+        }
+        free = false;
+    }
+    free || at == said.len()
+}
+
+#[test]
+fn the_tutorial_does_what_it_says() {
+    let scratch = Scratch(
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tutorial-{}", std::process::id())),
+    );
+    for world in ["small", "reference"] {
+        copy(&root().join("worlds").join(world), &scratch.0.join("worlds").join(world));
+    }
+    let page = fs::read_to_string(root().join("docs/tutorial.md")).unwrap();
+    let (mut wrong, mut commands) = (String::new(), 0);
+    for block in page.split("\n```").skip(1).step_by(2) {
+        let (info, body) = block.split_once('\n').unwrap();
+        if let Some(path) = info.strip_prefix("toml ") {
+            fs::write(scratch.0.join(path), body).unwrap();
+        } else if info == "console" {
+            for part in format!("\n{body}").split("\n$ ").skip(1) {
+                let (command, expected) = part.split_once('\n').unwrap_or((part, ""));
+                let mut words = command.split_whitespace();
+                assert_eq!(words.next(), Some("frugality"), "{command}");
+                let output = Command::new(env!("CARGO_BIN_EXE_frugality"))
+                    .args(words)
+                    .current_dir(&scratch.0)
+                    .output()
+                    .unwrap();
+                commands += 1;
+                // What is refused is said to the other stream; a run's progress is not shown here.
+                let said = if output.status.success() { output.stdout } else { output.stderr };
+                let said = String::from_utf8(said).unwrap();
+                if !matches(expected.trim_end(), said.trim_end()) {
+                    wrong += &format!("$ {command}\n{said}\n");
+                }
+            }
+        }
+    }
+    assert!(commands >= 6, "{commands} commands");
+    assert!(wrong.is_empty(), "docs/tutorial.md should show:\n{wrong}");
+}
