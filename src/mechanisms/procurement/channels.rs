@@ -482,7 +482,10 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
         // What a scripted price adds goes to treasuries, like a duty.
         let surcharge = (shock - 1.0).max(0.0);
         let hazard = coming(market.fears, id, home);
-        let admitted = if domestic { 1.0 } else { guidance };
+        let free = domestic
+            || guidance >= 1.0
+            || market.rulebook.waved_through(id, firm.id, firm.home);
+        let admitted = if free { 1.0 } else { guidance };
         let cost_of = |fee_usd: f64, premium: f64, energy: f64, wait: f64, open: f64| {
             ((system_usd + fee_usd) * (1.0 + premium) + energy) / work
                 * (1.0 + p.waiting_cost * wait)
