@@ -131,6 +131,9 @@ pub struct SalesDesk {
     china_h100e_total: [f64; 2],
     world_h100e_total: f64,
     china_nvidia_like: Vec<f64>,
+    /// 8-bit H100e shipped this month, `[vendor]` and `[firm]`.
+    vendor_h100e: Vec<f64>,
+    firm_h100e: Vec<f64>,
 }
 
 /// The market and the dock at the start of a run: opening stocks of chips stand for some months of orders.
@@ -203,6 +206,8 @@ pub(crate) fn open_month(
     zero(&mut desk.revenue_china, roster.vendors.len());
     zero(&mut desk.units, roster.vendors.len());
     zero(&mut desk.china_nvidia_like, roster.vendors.len());
+    zero(&mut desk.vendor_h100e, roster.vendors.len());
+    zero(&mut desk.firm_h100e, roster.firms.len());
     desk.china_units = [0.0; 2];
     desk.china_h100e = [0.0; 2];
     let in_china = |country: usize| {
@@ -363,6 +368,8 @@ pub(crate) fn ration(
         }
         let h100e = n as f64 * catalogue.sku(order.sku).row.tops_8bit / catalogue.reference.0;
         desk.world_h100e_total += h100e;
+        desk.vendor_h100e[v] += h100e;
+        desk.firm_h100e[order.buyer.index()] += h100e;
         if chinese && desk.site_china[order.site.index()] {
             let domestic = usize::from(desk.vendor_china[v]);
             desk.china_units[domestic] += n as f64;
@@ -553,6 +560,10 @@ pub(crate) fn measure(
         readings.set_for(&LOST_USD, v, sales.lost_to_rules_total_usd);
         readings.set_for(&VENDOR_UNITS, v, desk.units[v] as f64);
         readings.set_for(&VENDOR_CHINA_H100E, v, desk.china_nvidia_like[v]);
+        readings.set_for(&VENDOR_H100E, v, desk.vendor_h100e[v]);
+    }
+    for (firm, h100e) in desk.firm_h100e.iter().enumerate() {
+        readings.set_for(&DELIVERED_H100E, firm, *h100e);
     }
     for (id, sku) in catalogue.iter() {
         let s = id.index();
@@ -599,20 +610,24 @@ crate::metrics! {
         CHINA_IMPORT_H100E = "china_lawful_import_h100e", "H100e/month", "8-bit H100e that foreign vendors shipped lawfully this month to firms headquartered in China, for sites in China.";
         CHINA_DOMESTIC_H100E = "china_domestic_h100e", "H100e/month", "The same from vendors at home in China.";
         CHINA_LAWFUL_STOCK = "china_lawful_h100e_total", "H100e", "Both together since the start, without retirement: lawful and domestic, no grey chips, none abroad.";
-        CHINA_DOMESTIC_UNITS = "china_domestic_units", "chips/month", "Chips of vendors at home in China shipped this month to Chinese firms' sites in China.";
+        CHINA_DOMESTIC_UNITS = "domestic_cards_china_units", "chips/month", "Chips of vendors at home in China shipped this month to Chinese firms' sites in China.";
         CHINA_FOREIGN_UNITS = "china_foreign_units", "chips/month", "Chips of foreign vendors shipped lawfully this month to Chinese firms' sites in China.";
         CHINA_CARDS = "china_card_units", "cards/month", "Cards without high-bandwidth memory sold in China: min(n₀e^(gt), n_max); outside the model's compute.";
-        CHINA_ALL_UNITS = "china_all_units", "chips/month", "Domestic and foreign chips and cards together: what market researchers count.";
+        CHINA_ALL_UNITS = "cards_china_units", "chips/month", "Domestic and foreign chips and cards together: what market researchers count.";
         DOMESTIC_SHARE = "china_domestic_unit_share", "share", "Domestic chips / all of them, this month.";
     }
     Vendor {
-        ACCELERATOR_USD = "datacentre_revenue_usd", "USD/month", "Revenue from accelerators and systems this month.";
-        ACCELERATOR_CHINA_USD = "datacentre_revenue_china_usd", "USD/month", "The part from buyers headquartered in China.";
-        REVENUE_USD = "total_revenue_usd", "USD/month", "Accelerator revenue and other revenue.";
-        REVENUE_CHINA_USD = "total_revenue_china_usd", "USD/month", "The part from China: accelerators by headquarters, other revenue by its share.";
+        ACCELERATOR_USD = "revenue_usd", "USD/month", "Revenue from accelerators and systems this month.";
+        ACCELERATOR_CHINA_USD = "revenue_china_usd", "USD/month", "The part from buyers headquartered in China.";
+        REVENUE_USD = "revenue_total_usd", "USD/month", "Accelerator revenue and other revenue.";
+        REVENUE_CHINA_USD = "revenue_total_china_usd", "USD/month", "The part from China: accelerators by headquarters, other revenue by its share.";
         LOST_USD = "vendor_revenue_lost_usd", "USD", "Units refused by licensing since the start, at the list price of the month × attach.";
-        VENDOR_UNITS = "vendor_shipped_units", "chips/month", "Chips shipped this month to buyers.";
-        VENDOR_CHINA_H100E = "vendor_china_h100e", "H100e/month", "8-bit H100e shipped this month to Chinese firms' sites in China.";
+        VENDOR_UNITS = "shipped_units", "chips/month", "Chips shipped this month to buyers.";
+        VENDOR_H100E = "shipped_h100e", "H100e/month", "8-bit H100e shipped this month to buyers, grey purchases not included.";
+        VENDOR_CHINA_H100E = "shipped_china_h100e", "H100e/month", "8-bit H100e shipped this month to Chinese firms' sites in China.";
+    }
+    Firm {
+        DELIVERED_H100E = "delivered_h100e", "H100e/month", "8-bit H100e that vendors shipped this month to the firm, wherever its sites are; no grey chips.";
     }
     Sku {
         ORDERED_UNITS = "ordered_units", "chips/month", "Chips ordered this month.";

@@ -68,6 +68,8 @@ crate::parameters! {
 #[derive(Resource, Debug, Default)]
 pub struct GreyTrade {
     diverted: Vec<f64>,
+    /// H100e landed up to last month, `[market]`.
+    landed_h100e_before: Vec<f64>,
     seized_total: Count,
 }
 
@@ -77,6 +79,7 @@ pub(crate) fn opening(country: CountryId, id: &str, p: &GreyParameters, luck: &L
         country,
         ln_premium: maths::ln(p.grey_premium_reference.max(f64::MIN_POSITIVE)),
         offered_usd: Vec::new(),
+        filled: 1.0,
         landed: 0,
         landed_total: 0,
         landed_h100e_total: 0.0,
@@ -127,6 +130,8 @@ pub(crate) fn clear(
     let skus = catalogue.skus.len();
     dock.fit(skus);
     trade.diverted.resize(markets.markets.len(), 0.0);
+    trade.landed_h100e_before.clear();
+    trade.landed_h100e_before.extend(markets.markets.iter().map(|m| m.landed_h100e_total));
     if x.home.len() != roster.firms.len() {
         x.home.clear();
         for firm in firms.iter_many(&roster.firms).flatten() {
@@ -173,6 +178,7 @@ pub(crate) fn clear(
             value += n as f64 * sku.price_usd * x.attach[sku.vendor.index()] * dear;
         }
         let bought = if value > 0.0 { (demand / value).min(1.0) } else { 0.0 };
+        market.filled = if demand > 0.0 { (value / demand).min(1.0) } else { 1.0 };
         let seizure = market
             .luck
             .month(clock.now)
@@ -277,6 +283,9 @@ pub(crate) fn measure(
         seized += market.seized;
         total += market.landed_total;
         let row = market.country.index();
+        let before = trade.landed_h100e_before.get(m).copied().unwrap_or(0.0);
+        readings.set_for(&LANDED_H100E, row, market.landed_h100e_total - before);
+        readings.set_for(&LANDED_HERE, row, market.landed as f64);
         readings.set_for(&PREMIUM, row, maths::exp(market.ln_premium));
         readings.set_for(&DIVERTED, row, trade.diverted.get(m).copied().unwrap_or(0.0));
     }
@@ -296,6 +305,8 @@ crate::metrics! {
         SEIZED_TOTAL = "grey_seized_units_total", "chips", "The same since the start.";
     }
     Country {
+        LANDED_H100E = "grey_landed_h100e", "H100e/month", "8-bit H100e that reached this closed destination through brokers this month.";
+        LANDED_HERE = "grey_landed_units", "chips/month", "Chips that did.";
         PREMIUM = "grey_premium", "ratio", "Premium of brokers over list price: price / list − 1.";
         DIVERTED = "grey_diverted_share", "share", "Smoothed share of divertible chips that brokers diverted to this destination.";
     }

@@ -4,7 +4,7 @@ use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
 use super::power::{cheapest_on_sale, work_of_skus};
 use super::{
-    COMPUTE_ABROAD, COMPUTE_OWNED, COMPUTE_OWNED_TRAIN, COMPUTE_RENTED, COMPUTE_RENTED_ABROAD,
+    COMPUTE_ABROAD, COMPUTE_OWNED, COMPUTE_OWNED_TRAIN, COMPUTE_RENTED, COMPUTE_RENTED_ABROAD, COMPUTE_USABLE,
     COMPUTE_SHARE_LOCATED, COMPUTE_SHARE_OWNED, COMPUTE_SHARE_RENTED, COMPUTE_SHARE_USABLE,
     CORE_SHARE, COUNTRY_DRAWN, COUNTRY_H100E, COUNTRY_POWER, DRAWN, DataCentreParameters, ENERGY,
     EXPERIMENT_SHARE, EXPERIMENTS, FirmTally, FleetTally, H100E_CONSTRAINED, H100E_TOTAL,
@@ -340,6 +340,7 @@ pub(crate) fn record_compute(
             (&COMPUTE_OWNED, counted.serve),
             (&COMPUTE_OWNED_TRAIN, counted.train),
             (&COMPUTE_RENTED, compute.rented_serve_h100e),
+            (&COMPUTE_USABLE, (counted.serve + compute.rented_serve_h100e).max(0.0)),
             (&COMPUTE_RENTED_ABROAD, compute.rented_abroad_h100e),
             (&COMPUTE_ABROAD, counted.serve_abroad),
             (&WAREHOUSE, counted.waiting_chips as f64),
