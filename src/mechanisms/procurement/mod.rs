@@ -40,6 +40,7 @@
 
 use bevy_ecs::prelude::{Local, Query, Res, ResMut, Resource};
 
+use crate::calendar::Month;
 use crate::entities::boards::{
     ChipMarket, Fears, GreyMarkets, PowerPlans, RentalMarket, SpendOutlook,
 };
@@ -51,7 +52,7 @@ use crate::entities::ledger::{Account, Ledger};
 use crate::entities::licence::LicenceBook;
 use crate::entities::order::{Channel, Clearance, Order, OrderBook};
 use crate::entities::regulator::Stance;
-use crate::entities::rule::{Rulebook, Treatment};
+use crate::entities::rule::{RuleKind, Rulebook, Treatment};
 use crate::entities::script::{Script, ShockKind};
 use crate::entities::site::{Halls, Site, chip_mw};
 use crate::entities::vendor::{Sales, Vendor};
@@ -482,7 +483,7 @@ pub(crate) fn place_orders(
             *advanced += ahead;
             channels.ahead_usd += ahead.amount(quantum);
             if ahead > Money::ZERO {
-                let cause = coming_rule(&rulebook, &catalogue, firm, candidates);
+                let cause = coming_rule(clock.now, &rulebook, &catalogue, firm, candidates);
                 let (name, usd) = (&firm.row.name, ahead.amount(quantum));
                 chronicle.log(
                     clock.now,
@@ -640,6 +641,7 @@ pub(crate) fn place_orders(
 
 /// The announcement of a rule that is to catch one of these candidates.
 fn coming_rule(
+    now: Month,
     rulebook: &Rulebook,
     catalogue: &Catalogue,
     firm: &Firm,
@@ -648,7 +650,8 @@ fn coming_rule(
     use crate::entities::rule::Verdict;
     let catches = |rule: &&crate::entities::rule::Rule| {
         rule.announced
-            && !rule.in_force
+            && rule.row.kind == RuleKind::ChipExport
+            && rule.row.from > now
             && rule.covers(firm.id, firm.home, firm.home)
             && candidates.iter().any(|c| {
                 c.hazard > 0.0
