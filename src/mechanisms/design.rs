@@ -17,6 +17,7 @@
 //! chips that meets one, and each set of attributes (interconnect, bandwidth, compute), the smallest cut is
 //! taken that falls below one minimum of every clause met (a cut can meet a clause that it did not meet
 //! before: all are checked again; compute scales total performance and density together).
+//! A variant with the share k of its parent's compute draws 1 − w_v (1 − k) of its power.
 //! With s what the variant does beyond the best free chip of the vendor, over what its best chip of all does, price_v = price · (performance kept)^ξ, m the margin of it, ℓ the months that the cut takes (the
 //! slowest of its attributes) and H the horizon, the project starts iff
 //!
@@ -75,6 +76,8 @@ crate::parameters! {
         design_discount_rate,
         /// Exponent of a variant's price on the performance that it keeps, ξ.
         variant_price_exponent,
+        /// Share of a chip's power that falls with its compute.
+        variant_power_response,
         /// Factor by which a variant must beat the vendor's best free chip.
         variant_improvement,
         /// Weight of training in the performance that buyers pay for, w.
@@ -515,6 +518,7 @@ fn variant_row(
         interconnect_gbps: chip[2],
         memory_bandwidth_gbps: chip[3],
         hbm_gb: parent.hbm_gb * bandwidth,
+        tdp_w: parent.tdp_w * (1.0 - p.variant_power_response * (1.0 - compute)),
         origin: Origin::Designed,
         parent: Some(parent.id.clone()),
         caused_by: Some(rule.row.id.clone()),
