@@ -305,6 +305,7 @@ fn costs_prices_and_clearing_by_hand() {
     (p.price_margin_lead, p.price_factor_china) = (0.0, 1.0);
     (p.price_floor_factor, p.entry_gap, p.price_weight_poor) = (0.0, 0.0, 0.0);
     p.spend_start_usd_year = 1.2e7;
+    (p.awareness_start_home, p.spend_start_china_factor) = (1.0, 1.0);
     let firms = two_firms();
     let usa = [nations().pop().expect("the US"), nations().swap_remove(2)];
     let mut countries = usa.to_vec();

@@ -314,3 +314,21 @@ pub(crate) fn host_open_models(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idleness_stops_at_the_floor_and_leaves_price_wars_alone() {
+        let mut p = MarketParameters::from_values(&mut |_| 1.0);
+        (p.scarcity_low, p.scarcity_high, p.scarcity_speed) = (-0.4, 2.0, 0.1);
+        // Idle: ln(e^-3) is clipped at -2, a step of -0.2: from -0.3 to -0.5, held at -0.4.
+        assert!((scarcer(&p, -0.3, maths::exp(-3.0)) + 0.4).abs() < 1e-12);
+        // A price war took it to -2.5: idle machines neither lower nor lift it.
+        assert!((scarcer(&p, -2.5, 0.0) + 2.5).abs() < 1e-12);
+        // Pressure e: up by 0.1 from wherever it is, not above the top.
+        assert!((scarcer(&p, -2.5, maths::exp(1.0)) + 2.4).abs() < 1e-12);
+        assert!((scarcer(&p, 1.95, maths::exp(1.0)) - 2.0).abs() < 1e-12);
+    }
+}
