@@ -102,7 +102,7 @@ fn what_is_refused_returns_to_the_budget() {
         unspent: Money::ZERO,
         escrow: Money::from_amount(1300.0, 1.0),
         kappa: 1.0,
-        kappa_lagged: 1.0,
+        kappa_lagged: 1.0, event: None,
         reallocated: Money::ZERO,
         shortfall: 0.0,
     };
@@ -146,7 +146,7 @@ fn world(treatment: Treatment) -> (World, Entity) {
         unspent: Money::ZERO,
         escrow: money(1300.0),
         kappa: 1.0,
-        kappa_lagged: 1.0,
+        kappa_lagged: 1.0, event: None,
         reallocated: Money::ZERO,
         shortfall: 0.0,
     };
