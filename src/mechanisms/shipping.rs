@@ -19,7 +19,7 @@ pub(crate) fn deliver(
     catalogue: Res<Catalogue>,
     mut book: ResMut<OrderBook>,
     mut readings: ResMut<Readings>,
-    mut halls: Query<(&Site, &mut Halls)>,
+    mut halls: Query<(Option<&Site>, &mut Halls)>,
     mut due: Local<Vec<Shipment>>,
     mut delivered: Local<Vec<f64>>,
 ) {
@@ -38,9 +38,10 @@ pub(crate) fn deliver(
         let Ok((site, mut halls)) = halls.get_mut(roster.sites[shipment.site.index()]) else {
             continue;
         };
-        if let (Some(sum), Some(sku)) =
-            (delivered.get_mut(site.owner.index()), catalogue.skus.get(shipment.sku.index()))
-        {
+        if let (Some(sum), Some(sku)) = (
+            site.and_then(|site| delivered.get_mut(site.owner.index())),
+            catalogue.skus.get(shipment.sku.index()),
+        ) {
             *sum += shipment.units as f64 * sku.row.tops_8bit / catalogue.reference.0;
         }
         let same = |c: &&mut Cohort| c.sku == shipment.sku && c.quarter == quarter;
@@ -94,6 +95,8 @@ mod tests {
         let mut world = World::new();
         let now = Month::new(2024, 2);
         let site = world.spawn(Halls::default()).id();
+        world.insert_resource(Catalogue::default());
+        world.insert_resource(Readings::new(METRICS, [1, 0, 0, 0, 0, 0]));
         world.insert_resource(Clock { start: now, now, end: now + 12 });
         world.insert_resource(Roster { sites: vec![site], ..Roster::default() });
         let shipment = |units, dollars, due| Shipment {

@@ -306,13 +306,9 @@ pub(crate) fn measure(
                 let share = |x: f64| 100.0 * (1.0 - maths::exp(-x));
                 let newest = models.deployed.get(i).and_then(|of| of.iter().flatten().max());
                 let release = newest.and_then(|id| models.models[*id as usize].event);
-                let cause = if frugal >= cheaper && frugal >= smaller {
-                    lab.turned
-                } else if smaller >= cheaper {
-                    release
-                } else {
-                    None
-                };
+                // Efficiency has many parents: replayed without the rule that turned a firm's research,
+                // its costs fall as much. Only a release is named.
+                let cause = release.filter(|_| smaller > cheaper && smaller > frugal);
                 chronicle.log(
                     clock.now,
                     "serving_cost_fell",

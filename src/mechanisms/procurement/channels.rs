@@ -406,8 +406,8 @@ pub(super) struct Seen {
     pub imports_closed: bool,
     /// The rule met first.
     pub rule: Option<RuleId>,
-    /// The rule that may refuse the chip that would be cheapest without rules.
-    pub best_rule: Option<RuleId>,
+    /// The newest rule that closes a chip.
+    pub last_rule: Option<RuleId>,
 }
 
 impl Seen {
@@ -449,7 +449,7 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
         restricted: false,
         imports_closed: false,
         rule: None,
-        best_rule: None,
+        last_rule: None,
     };
     let guidance = if market.switches.import_guidance {
         at(&market.fears.import_allowed, home.index(), 1.0).clamp(0.0, 1.0)
@@ -485,7 +485,6 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
             if reference < seen.reference {
                 seen.reference = reference;
                 seen.reference_usd = list / work;
-                seen.best_rule = rule.filter(|_| open < 1.0);
             }
         }
         let shock = (market.surcharge)(&prices.vendor_ids[sku.vendor.index()]);
@@ -545,6 +544,11 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
         seen.restricted |= hindered;
         if hindered {
             seen.rule = seen.rule.or(rule);
+            // What closed last changed something; older rules had closed before.
+            let from = |id: Option<RuleId>| id.map(|id| market.rulebook.rules[id.index()].row.from);
+            if open <= least && from(rule) > from(seen.last_rule) {
+                seen.last_rule = rule;
+            }
         }
 
         // At home.

@@ -339,7 +339,7 @@ pub(crate) fn price_channels(
         let closed = &mut channels.closed[firm.id.index()];
         if seen.imports_closed != *closed {
             *closed = seen.imports_closed;
-            let by = seen.best_rule.or(seen.rule);
+            let by = seen.last_rule.or(seen.rule);
             // What opens again does so because it had been closed.
             let cause = if *closed {
                 by.and_then(|rule| rulebook.rules[rule.index()].event)
@@ -363,7 +363,7 @@ pub(crate) fn price_channels(
         let felt = purse.kappa_lagged;
         if felt >= 2.0 * *last || 2.0 * felt <= *last {
             let rose = felt > *last;
-            let rule = seen.best_rule.and_then(|rule| rulebook.rules[rule.index()].event);
+            let rule = seen.last_rule.and_then(|rule| rulebook.rules[rule.index()].event);
             let cause = if rose {
                 rule.or_else(|| outlook.as_ref().and_then(|outlook| outlook.event))
             } else {

@@ -540,7 +540,7 @@ pub(crate) fn advance(
         // Told once for each change of the price of compute, to developers' account only.
         let (known, share) = felt[i];
         if firm.row.developer && epsilon != 0.0 && purse.event != known {
-            lab.event = Some(chronicle.log(
+            chronicle.log(
                 clock.now,
                 "direction_shifted",
                 (&firm.row.id, ""),
@@ -554,8 +554,7 @@ pub(crate) fn advance(
                         frugal * 100.0
                     )
                 },
-            ));
-            lab.turned = lab.event;
+            );
             felt[i] = (purse.event, frugal);
         }
 
