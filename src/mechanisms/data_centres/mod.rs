@@ -245,7 +245,6 @@ crate::metrics! {
         COMPUTE_OWNED_TRAIN = "compute_owned_train_h100e", "H100e", "Installed and powered compute that the firm owns, training performance.";
         COMPUTE_USABLE = "compute_usable_h100e", "H100e", "compute_owned_h100e + compute_rented_h100e, at least 0: what the firm can use, serving performance.";
         COMPUTE_RENTED = "compute_rented_h100e", "H100e", "Compute rented from hosts minus compute lent to tenants, serving performance.";
-        COMPUTE_USABLE = "compute_usable_h100e", "H100e", "Compute that the firm owns, plus rented from hosts, minus lent to tenants, serving performance.";
         COMPUTE_RENTED_ABROAD = "compute_rented_abroad_h100e", "H100e", "Part of the rented compute that comes from the open market abroad.";
         COMPUTE_ABROAD = "compute_abroad_h100e", "H100e", "Installed compute of the firm's own sites outside its home country, serving performance.";
         WAREHOUSE = "warehouse_chips", "chips", "Delivered chips that wait for power.";
