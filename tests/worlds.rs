@@ -150,7 +150,10 @@ fn no_controls_names_every_rule_that_goes_and_none_that_stays() {
     assert_eq!(stay, ["nl-2019-07-euv", "us-2019-05-huawei", "us-2020-08-huawei-foundry"]);
     let definition = without.definition.clone().without_what_does_not_exist();
     assert!(definition.chips.iter().all(|c| c.caused_by.is_none()));
-    assert!(definition.stocks.iter().any(|s| s.id == "dies-huawei-fronts"), "older than the regime");
+    assert!(
+        definition.stocks.iter().any(|s| s.id == "dies-huawei-fronts"),
+        "older than the regime"
+    );
     assert!(definition.stocks.iter().all(|s| s.id != "memory-huawei-surge"));
 
     // Nothing is announced, applied for or cut to measure.
@@ -223,11 +226,15 @@ fn mirror_turns_the_constraint_round() {
     let rules = |loaded: &Loaded| loaded.definition.rules.clone();
     for (a, b) in rules(&reference).into_iter().zip(rules(&mirror)) {
         // Same dates, same treatment; destinations turned round, or off.
-        assert_eq!((a.announced, a.from, a.until, a.treatment), (b.announced, b.from, b.until, b.treatment));
+        assert_eq!(
+            (a.announced, a.from, a.until, a.treatment),
+            (b.announced, b.from, b.until, b.treatment)
+        );
         let about_china = |r: &frugality::entities::rule::RuleRow| {
             r.enabled
                 && r.regime == "ai-chip-controls"
-                && (r.blocs.iter().any(|b| b == "china") || r.headquarters.iter().any(|h| h == "chn"))
+                && (r.blocs.iter().any(|b| b == "china")
+                    || r.headquarters.iter().any(|h| h == "chn"))
         };
         assert!(!about_china(&b), "{}", b.id);
         if about_china(&a) && b.enabled {
@@ -337,7 +344,12 @@ fn events<'a>(outcome: &'a Outcome, kind: &str) -> Vec<&'a Event> {
 fn total(kept: &Kept, name: &str, from: &str) -> f64 {
     let from = month(from);
     let series = kept.series(name).unwrap();
-    kept.months.iter().zip(series).filter(|(m, x)| **m >= from && x.is_finite()).map(|(_, x)| x).sum()
+    kept.months
+        .iter()
+        .zip(series)
+        .filter(|(m, x)| **m >= from && x.is_finite())
+        .map(|(_, x)| x)
+        .sum()
 }
 
 // The tutorial: its files are written, its commands are run, its outputs are what is printed.
