@@ -28,7 +28,9 @@ use frugality::world::{Definition, Head};
 use frugality::{maths, month};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError};
-use support::{Run, Tape, assert_same, assert_same_before, attempt, run, run_logged, same_bits, world};
+use support::{
+    Run, Tape, assert_same, assert_same_before, attempt, run, run_logged, same_bits, world,
+};
 
 const SEED: u64 = 11;
 /// Months of most runs: to the end of 2024, past the rules of 2022 and 2023.
@@ -197,9 +199,33 @@ fn extras() -> impl Strategy<Value = Extra> {
         0.0..=1.0,
         any::<bool>(),
     )
-        .prop_map(|(words, announced, notice, lasts, tpp_min, cap, cap_buyer, share, strength, domestic)| {
-            Extra { words, announced, notice, lasts, tpp_min, cap, cap_buyer, share, strength, domestic }
-        })
+        .prop_map(
+            |(
+                words,
+                announced,
+                notice,
+                lasts,
+                tpp_min,
+                cap,
+                cap_buyer,
+                share,
+                strength,
+                domestic,
+            )| {
+                Extra {
+                    words,
+                    announced,
+                    notice,
+                    lasts,
+                    tpp_min,
+                    cap,
+                    cap_buyer,
+                    share,
+                    strength,
+                    domestic,
+                }
+            },
+        )
 }
 
 fn recipes(longest: u32) -> impl Strategy<Value = Recipe> {
@@ -214,8 +240,18 @@ fn recipes(longest: u32) -> impl Strategy<Value = Recipe> {
         .prop_map(|((seed, months, variants), dropped, parameters, off, rules)| {
             let (firms, countries, lines, vendors, chips, events) = dropped;
             Recipe {
-                seed, months, firms, countries, lines, vendors, chips, events, parameters, off,
-                rules, variants,
+                seed,
+                months,
+                firms,
+                countries,
+                lines,
+                vendors,
+                chips,
+                events,
+                parameters,
+                off,
+                rules,
+                variants,
             }
         })
 }
@@ -299,13 +335,8 @@ impl Extra {
         let issuer = &d.regulators[pick(self.words.2, d.regulators.len())];
         let announced = d.head.start + self.announced;
         let from = announced + self.notice;
-        let mut row = rule(
-            &id,
-            kind.expect("a kind"),
-            treatment.expect("a treatment"),
-            announced,
-            from,
-        );
+        let mut row =
+            rule(&id, kind.expect("a kind"), treatment.expect("a treatment"), announced, from);
         row.issuer.clone_from(&issuer.id);
         row.regime.clone_from(&issuer.regime);
         row.until = self.lasts.map(|months| from + months);
@@ -354,17 +385,40 @@ proptest! {
 #[test]
 fn books_balance_in_worlds_without_this_or_that() {
     let bare: [(&str, fn(&mut Definition)); 8] = [
-        ("firms", |d| while !d.firms.is_empty() { drop_firm(d, 0) }),
-        ("vendors", |d| while !d.vendors.is_empty() { drop_vendor(d, 0) }),
-        ("lines", |d| while !d.lines.is_empty() { drop_line(d, 0) }),
-        ("all firms but one", |d| while d.firms.len() > 1 { drop_firm(d, 0) }),
-        ("rules", |d| { d.rules.iter_mut().for_each(|r| r.enabled = false) }),
+        ("firms", |d| {
+            while !d.firms.is_empty() {
+                drop_firm(d, 0)
+            }
+        }),
+        ("vendors", |d| {
+            while !d.vendors.is_empty() {
+                drop_vendor(d, 0)
+            }
+        }),
+        ("lines", |d| {
+            while !d.lines.is_empty() {
+                drop_line(d, 0)
+            }
+        }),
+        ("all firms but one", |d| {
+            while d.firms.len() > 1 {
+                drop_firm(d, 0)
+            }
+        }),
+        ("rules", |d| d.rules.iter_mut().for_each(|r| r.enabled = false)),
         ("data centres", |d| {
             let all = d.data_centres.iter().map(|s| s.id.clone()).collect();
             drop_sites(d, &all);
         }),
-        ("events and stocks", |d| { d.events.clear(); d.stocks.clear() }),
-        ("all countries but homes", |d| for at in (0..d.countries.len()).rev() { drop_country(d, at) }),
+        ("events and stocks", |d| {
+            d.events.clear();
+            d.stocks.clear()
+        }),
+        ("all countries but homes", |d| {
+            for at in (0..d.countries.len()).rev() {
+                drop_country(d, at)
+            }
+        }),
     ];
     for (what, leave_out) in bare {
         let mut d = world("reference");
@@ -436,14 +490,35 @@ fn labels_are_not_felt() {
         }
         event.source = "label".to_owned();
     }
-    for row in &mut d.countries { row.name = format!("label {}", row.ai_power_mw); }
-    for row in &mut d.regimes { row.name = "label".to_owned(); row.note = String::new(); }
-    for row in &mut d.regulators { row.name = "label".to_owned(); }
-    for row in &mut d.rules { row.name = "label".to_owned(); row.source = String::new(); }
-    for row in &mut d.vendors { row.name = "label".to_owned(); }
-    for row in &mut d.chips { row.name = "label".to_owned(); row.source = String::new(); }
-    for row in &mut d.lines { row.name = "label".to_owned(); row.owner = "label".to_owned(); }
-    for row in &mut d.firms { row.name = "label".to_owned(); row.source = String::new(); }
+    for row in &mut d.countries {
+        row.name = format!("label {}", row.ai_power_mw);
+    }
+    for row in &mut d.regimes {
+        row.name = "label".to_owned();
+        row.note = String::new();
+    }
+    for row in &mut d.regulators {
+        row.name = "label".to_owned();
+    }
+    for row in &mut d.rules {
+        row.name = "label".to_owned();
+        row.source = String::new();
+    }
+    for row in &mut d.vendors {
+        row.name = "label".to_owned();
+    }
+    for row in &mut d.chips {
+        row.name = "label".to_owned();
+        row.source = String::new();
+    }
+    for row in &mut d.lines {
+        row.name = "label".to_owned();
+        row.owner = "label".to_owned();
+    }
+    for row in &mut d.firms {
+        row.name = "label".to_owned();
+        row.source = String::new();
+    }
     d.head.title = "label".to_owned();
     d.head.story = String::new();
     d.head.id = "another-world".to_owned();
@@ -461,7 +536,10 @@ fn the_same_seed_is_the_same_run_and_another_is_another() {
     assert_same("the same seed", reference(), &again);
     assert!(format!("{:?}", again.ending) == format!("{:?}", reference().ending));
     let other = run(&d, SEED + 1, MONTHS);
-    assert!(support::first_difference_in_bits(reference(), &other).is_some(), "the seed is not felt");
+    assert!(
+        support::first_difference_in_bits(reference(), &other).is_some(),
+        "the seed is not felt"
+    );
 }
 
 #[test]
@@ -489,7 +567,11 @@ fn a_longer_horizon_has_the_same_past() {
 /// A small US firm.
 fn newcomer(d: &mut Definition, id: &str) {
     let model = d.firms.iter().find(|f| f.id == "xai").expect("a small US firm").clone();
-    d.firms.push(frugality::entities::firm::FirmRow { id: id.to_owned(), name: id.to_owned(), ..model });
+    d.firms.push(frugality::entities::firm::FirmRow {
+        id: id.to_owned(),
+        name: id.to_owned(),
+        ..model
+    });
     let site = d.data_centres.iter().find(|s| s.owner == "xai").expect("its site").clone();
     d.data_centres.push(frugality::entities::site::SiteRow {
         id: format!("{id}-usa"),
@@ -548,11 +630,15 @@ fn with_order(luck: Luck, insert: bool) -> Run {
     let site = place(sorted.data_centres.iter().map(|s| &s.id).collect(), "tencent-chn");
     let mut schedule = month::schedule();
     if insert {
-        let system = move |clock: Res<Clock>, catalogue: Res<Catalogue>, mut book: ResMut<OrderBook>, mut done: Local<bool>| {
+        let system = move |clock: Res<Clock>,
+                           catalogue: Res<Catalogue>,
+                           mut book: ResMut<OrderBook>,
+                           mut done: Local<bool>| {
             if clock.now < start + 14 || std::mem::replace(&mut *done, true) {
                 return;
             }
-            let (sku, chip) = catalogue.iter().find(|(_, s)| s.id == "nvidia-a100").expect("a chip");
+            let (sku, chip) =
+                catalogue.iter().find(|(_, s)| s.id == "nvidia-a100").expect("a chip");
             book.place(Order {
                 id: 0,
                 buyer: FirmId::at(buyer),
@@ -603,9 +689,11 @@ fn moments() -> [Month; 3] {
 fn a_rule_is_not_felt_before_it_is_announced() {
     let start = world("reference").head.start;
     for month in [start].into_iter().chain(moments()) {
-        for (kind, strength) in
-            [(RuleKind::ChipExport, 0.0), (RuleKind::MemoryExport, 1.0), (RuleKind::ImportGuidance, 0.1)]
-        {
+        for (kind, strength) in [
+            (RuleKind::ChipExport, 0.0),
+            (RuleKind::MemoryExport, 1.0),
+            (RuleKind::ImportGuidance, 0.1),
+        ] {
             let mut d = world("reference");
             let mut row = rule("zz-new", kind, Treatment::Deny, month, month + 2);
             row.strength = strength;
@@ -722,8 +810,7 @@ fn assert_null(what: &str, change: impl Fn(&mut RuleRow), clause: Option<ClauseR
 fn a_rule_that_no_chip_meets_does_nothing() {
     let clause = ClauseRow { tpp_min: Some(1e9), ..blank("zz-clause") };
     assert_null("a threshold that nobody reaches", |_| {}, Some(clause));
-    let clause =
-        ClauseRow { tpp_min: Some(2000.0), tpp_below: Some(1000.0), ..blank("zz-clause") };
+    let clause = ClauseRow { tpp_min: Some(2000.0), tpp_below: Some(1000.0), ..blank("zz-clause") };
     assert_null("a clause that contradicts itself", |_| {}, Some(clause));
 }
 
@@ -762,7 +849,14 @@ fn a_rule_whose_target_is_empty_does_nothing() {
 #[test]
 fn a_zero_fee_does_nothing() {
     assert_null("allowed for a share of 0", |r| r.treatment = Treatment::Allow, None);
-    assert_null("a duty of 0", |r| { r.kind = RuleKind::Tariff; r.treatment = Treatment::Notify; }, None);
+    assert_null(
+        "a duty of 0",
+        |r| {
+            r.kind = RuleKind::Tariff;
+            r.treatment = Treatment::Notify;
+        },
+        None,
+    );
 }
 
 #[test]
@@ -775,7 +869,15 @@ fn a_strength_of_zero_does_nothing() {
         RuleKind::MaterialExport,
         RuleKind::DesignTools,
     ] {
-        let other = with_rule("reference", 3, |r| { r.kind = kind; r.treatment = Treatment::PresumptionOfDenial; }, None);
+        let other = with_rule(
+            "reference",
+            3,
+            |r| {
+                r.kind = kind;
+                r.treatment = Treatment::PresumptionOfDenial;
+            },
+            None,
+        );
         assert_nothing(kind.word(), reference(), &other);
     }
 }
@@ -828,7 +930,13 @@ fn rules_that_are_never_enforced_differ_only_once_one_would_be() {
 fn a_surprise_is_the_rule_without_its_notice() {
     let mut d = world("reference");
     let start = d.head.start;
-    let first = d.rules.iter().filter(|r| r.announced >= start && r.announced < r.from).map(|r| r.announced).min().unwrap();
+    let first = d
+        .rules
+        .iter()
+        .filter(|r| r.announced >= start && r.announced < r.from)
+        .map(|r| r.announced)
+        .min()
+        .unwrap();
     for rule in d.rules.iter_mut().filter(|r| r.announced >= start) {
         rule.announced = rule.from;
     }
@@ -847,7 +955,10 @@ fn with_its_response_switched_off_research_keeps_its_direction() {
         for firm in other.members(Scope::Firm) {
             for metric in ["direction_train", "direction_serve", "direction_quality"] {
                 let shares = other.panel(Scope::Firm, &firm, metric);
-                assert!(shares.iter().all(|s| same_bits(*s, shares[0])), "{name}, {firm}, {metric}");
+                assert!(
+                    shares.iter().all(|s| same_bits(*s, shares[0])),
+                    "{name}, {firm}, {metric}"
+                );
             }
         }
     }
@@ -970,7 +1081,9 @@ fn two_halves_of_a_data_centre_are_one() {
         }
         let other = run(&d, SEED, MONTHS);
         let mut worst: BTreeMap<&str, f64> = BTreeMap::new();
-        for metric in frugality::mechanisms::all_metrics().iter().filter(|m| m.scope == Scope::World) {
+        for metric in
+            frugality::mechanisms::all_metrics().iter().filter(|m| m.scope == Scope::World)
+        {
             let (a, b) = (base.series(metric.name), other.series(metric.name));
             for (a, b) in a.iter().zip(&b).filter(|(a, b)| a.is_finite() && b.is_finite()) {
                 let apart = (a - b).abs() / a.abs().max(b.abs()).max(f64::MIN_POSITIVE);

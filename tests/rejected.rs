@@ -157,7 +157,7 @@ macro_rules! kinds {
     )*};
 }
 
-kinds! { balance extends layers limit notice number path reference schema set syntax text }
+kinds! { balance extends inherit layers limit notice number path reference schema set syntax text }
 
 #[test]
 fn the_base_is_a_world() {

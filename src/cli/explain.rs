@@ -455,9 +455,12 @@ impl Case<'_> {
             }
             return;
         }
+        // What was filed and then decided is told once, at the end of its chain.
+        let told: BTreeSet<usize> =
+            members.iter().flat_map(|at| self.log.chain(*at).skip(1)).collect();
         let _ = writeln!(text, "\nWhat touched it, {from} to {}, with its causes", self.month);
         let mut groups: BTreeMap<(usize, &str), Vec<usize>> = BTreeMap::new();
-        for at in members.iter().copied() {
+        for at in members.iter().copied().filter(|at| !told.contains(at)) {
             let kind = self.log.entries()[at].kind.as_str();
             groups.entry((self.log.root(at), kind)).or_default().push(at);
         }

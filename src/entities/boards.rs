@@ -130,6 +130,8 @@ pub struct GreyMarket {
     pub ln_premium: f64,
     /// Money that buyers offer this month, USD. Written by `procurement`.
     pub offered_usd: Vec<(FirmId, f64)>,
+    /// Share of the money offered that chips on offer could take this month; 1 with no offer.
+    pub filled: f64,
     /// Units landed this month.
     pub landed: i64,
     /// Units landed since the start.

@@ -291,6 +291,8 @@ pub struct Lab {
     pub gain_quality: [f64; 3],
     /// Weight in the mean of the firm's group: training compute in the first month, H100e.
     pub weight: f64,
+    /// The last event that moved its research towards or away from efficiency.
+    pub turned: Option<EventId>,
     /// The last event that moved this firm's research: a paradigm, a change of staff.
     pub event: Option<EventId>,
     /// Capability that the firm could train now, q̂, in dex of effective FLOP; 0 without compute.

@@ -541,6 +541,20 @@ impl Rulebook {
         self.rules.iter().find(|rule| rule.row.id == id)
     }
 
+    /// Whether the buyer's own state waves this chip through for a firm that it guides otherwise: import
+    /// guidance in force at home that names the firm and allows what its clauses cover.
+    #[must_use]
+    pub fn waved_through(&self, sku: SkuId, firm: FirmId, home: CountryId) -> bool {
+        self.rules.iter().zip(&self.verdicts).any(|(rule, verdicts)| {
+            rule.in_force
+                && rule.row.kind == RuleKind::ImportGuidance
+                && rule.row.treatment == Treatment::Allow
+                && rule.firms.contains(&firm)
+                && rule.covers_lane(home, home)
+                && verdicts.get(sku.index()) == Some(&Verdict::Controlled)
+        })
+    }
+
     /// Sorts the rules in force by whom they cover; to be called after any of them changed.
     pub fn sort_lanes(&mut self, countries: usize) {
         let mut lanes = Lanes { countries, ..Lanes::default() };

@@ -68,6 +68,7 @@ crate::parameters! {
 #[derive(Resource, Debug, Default)]
 pub struct GreyTrade {
     diverted: Vec<f64>,
+    /// H100e landed up to last month, `[market]`.
     seized_total: Count,
 }
 
@@ -77,6 +78,7 @@ pub(crate) fn opening(country: CountryId, id: &str, p: &GreyParameters, luck: &L
         country,
         ln_premium: maths::ln(p.grey_premium_reference.max(f64::MIN_POSITIVE)),
         offered_usd: Vec::new(),
+        filled: 1.0,
         landed: 0,
         landed_total: 0,
         landed_h100e: 0.0,
@@ -175,6 +177,7 @@ pub(crate) fn clear(
             value += n as f64 * sku.price_usd * x.attach[sku.vendor.index()] * dear;
         }
         let bought = if value > 0.0 { (demand / value).min(1.0) } else { 0.0 };
+        market.filled = if demand > 0.0 { (value / demand).min(1.0) } else { 1.0 };
         let seizure = market
             .luck
             .month(clock.now)

@@ -382,13 +382,6 @@ fn issue_successors(
         "issued in the run".clone_into(&mut rule.row.source);
         rule.caused_by = Some(*id);
         rule.clauses = before.clauses.iter().map(|clause| clause.scaled(factor)).collect();
-        let mut replaces = before.replaces.clone();
-        for (m, other) in old.iter().enumerate() {
-            if before.replaces.contains(other) {
-                replaces.push(RuleId::at(first + m));
-            }
-        }
-        rule.replaces = replaces;
         rule.announced = true;
         rule.in_force = false;
         let verb = if factor < 1.0 { "tightens" } else { "loosens" };
@@ -401,6 +394,14 @@ fn issue_successors(
             || format!("{issuer_id} {verb} {}: thresholds × {factor:.2}", rule.row.name),
         ));
         book.add_rule(rule, catalogue);
+    }
+    // Who replaces a rule replaces its successor too, or what was superseded would come back.
+    for rule in &mut book.rules {
+        for (n, other) in old.iter().enumerate() {
+            if rule.replaces.contains(other) {
+                rule.replaces.push(RuleId::at(first + n));
+            }
+        }
     }
     old.len()
 }

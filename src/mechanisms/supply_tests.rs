@@ -704,7 +704,7 @@ fn trajectories_are_plausible() {
         wafers += at(Scope::Line, "line_output", line("tsmc-cowos"));
         hbm += at(Scope::World, "hbm_usd", 0);
         nvidia += at(Scope::Vendor, "datacentre_revenue_usd", vendor("nvidia"));
-        ascend += at(Scope::Vendor, "vendor_shipped_units", vendor("huawei"));
+        ascend += at(Scope::Vendor, "shipped_units", vendor("huawei"));
         for (s, total) in units.iter_mut().enumerate() {
             let n = at(Scope::Sku, "shipped_units", s);
             *total += if n.is_nan() { 0.0 } else { n };

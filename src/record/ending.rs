@@ -102,7 +102,11 @@ pub const EVENTS: [Field; 9] = [
 
 /// The columns of `skus.csv`.
 pub const SKUS: [Field; 17] = [
-    field("id", "id", "Id of the chip in the world's `chips` table, or the name that the model gave it."),
+    field(
+        "id",
+        "id",
+        "Id of the chip in the world's `chips` table, or the name that the model gave it.",
+    ),
     field("name", "text", "Name for people."),
     field("vendor", "id", "The vendor."),
     field("parent", "id", "The chip that it is a cut of; empty if none."),

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use super::Definition;
 use super::layers::Statement;
 use super::problem::{Origin, Problems, SourceFile, Sources, did_you_mean, shown};
+use super::toml_file::Inherit;
 use super::{csv_file, text, toml_file};
 
 /// Largest TOML file, bytes.
@@ -185,8 +186,11 @@ pub(super) fn read_layers(
         Some(p) if !p.as_os_str().is_empty() => p.to_path_buf(),
         _ => PathBuf::from("."),
     };
+    // `.` is a folder whose name only its real path tells.
+    let real = fs::canonicalize(path).ok().filter(|_| path.file_name().is_none());
+    let beside = real.as_deref().and_then(Path::parent).map(Path::to_path_buf);
     let mut reader = Reader {
-        root: fs::canonicalize(&folder).unwrap_or_else(|_| folder.clone()),
+        root: beside.or_else(|| fs::canonicalize(&folder).ok()).unwrap_or(folder),
         sources,
         problems,
     };
@@ -220,16 +224,22 @@ pub(super) fn read_layers(
         }
         chain.push((real.clone(), name));
         if real.is_dir() {
-            layers.push(reader.folder(&path, depth, asked_at));
+            let (layer, inherit) = reader.folder(&path, depth, asked_at, None);
+            layers.push(layer);
+            reader.inherited(&path, inherit, &mut chain, &mut layers);
             break;
         }
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let Some(file) = reader.file(&path, TOML_CAP, depth) else { break };
         let mut layer = Layer { stem, ..Layer::default() };
         let text = reader.sources.text(file);
-        let extends = toml_file::read(text, file, &mut layer.statements, reader.problems);
+        let asked = toml_file::read(text, file, &mut layer.statements, reader.problems);
         layers.push(layer);
-        if let Some((wanted, at)) = extends {
+        if let Some(inherit) = asked.inherit {
+            let message = "only the folder of a whole world inherits tables; a variant rests on what it extends";
+            reader.problems.add(inherit.at, "inherit", message);
+        }
+        if let Some((wanted, at)) = asked.extends {
             match target(&path, &wanted) {
                 Ok(path) => next = Some((path, Some(at))),
                 Err(message) => reader.problems.add(at, "extends", message),
@@ -314,8 +324,79 @@ impl Reader<'_> {
         None
     }
 
-    /// Reads `world.toml`, `rules.toml` and the tables of a folder.
-    fn folder(&mut self, path: &Path, depth: i32, asked_at: Option<Origin>) -> Layer {
+    /// Reads the tables that the folder at `path` inherits, each a layer below those read so far.
+    fn inherited(
+        &mut self,
+        path: &Path,
+        inherit: Option<Inherit>,
+        chain: &mut Vec<(PathBuf, String)>,
+        layers: &mut Vec<Layer>,
+    ) {
+        let mut path = match fs::canonicalize(path) {
+            Ok(real) if path.file_name().is_none() => real,
+            _ => path.to_path_buf(),
+        };
+        let mut next = inherit;
+        while let Some(inherit) = next.take() {
+            let (wanted, at) = &inherit.from;
+            let base = match target(&path, wanted) {
+                Ok(base) => base,
+                Err(message) => {
+                    self.problems.add(*at, "inherit.from", message);
+                    return;
+                }
+            };
+            let real = fs::canonicalize(&base).unwrap_or_else(|_| base.clone());
+            let name = shown_path(&base);
+            let flaw = if !real.starts_with(&self.root) {
+                Some("a link that leads out of the worlds folder; copy it there".to_owned())
+            } else if !real.is_dir() {
+                Some(format!("`{name}` is not a folder; tables are taken from a whole world"))
+            } else if chain.iter().any(|(r, _)| *r == real) {
+                let mut names: Vec<&str> = chain.iter().map(|(_, n)| n.as_str()).collect();
+                names.push(&name);
+                Some(format!("goes round in a circle: {}", names.join(" → ")))
+            } else if chain.len() >= CHAIN_CAP {
+                Some(format!("a chain of more than {CHAIN_CAP} worlds"))
+            } else {
+                None
+            };
+            if let Some(message) = flaw {
+                self.problems.add(*at, "inherit.from", message);
+                return;
+            }
+            chain.push((real, name.clone()));
+            let depth = i32::try_from(layers.len()).unwrap_or(i32::MAX);
+            let only: Vec<&str> = inherit.tables.iter().map(|t| t.0).collect();
+            let (mut layer, further) = self.folder(&base, depth, Some(*at), Some(&only));
+            layer.folder = None;
+            layer.statements.retain(|s| s.table().is_some_and(|table| only.contains(&table)));
+            let given = |table| layer.statements.iter().any(|s| s.table() == Some(table));
+            let mut below = Vec::new();
+            for &(table, at) in &inherit.tables {
+                let from = further.as_ref().and_then(|f| f.tables.iter().find(|t| t.0 == table));
+                if let Some(from) = from {
+                    below.push(*from);
+                } else if !given(table) && table != "clauses" {
+                    let message = format!("`{name}` does not give the table {table}");
+                    self.problems.add(at, "inherit.tables", message);
+                }
+            }
+            layers.push(layer);
+            next = further.map(|f| Inherit { tables: below, ..f }).filter(|f| !f.tables.is_empty());
+            path = base;
+        }
+    }
+
+    /// Reads `world.toml`, `rules.toml` and the tables of a folder, or what of them may hold the
+    /// tables of `only`; tells what the folder inherits.
+    fn folder(
+        &mut self,
+        path: &Path,
+        depth: i32,
+        asked_at: Option<Origin>,
+        only: Option<&[&str]>,
+    ) -> (Layer, Option<Inherit>) {
         let here = self.sources.add(shown_path(path), depth, None);
         let stem = fs::canonicalize(path).unwrap_or_default();
         let stem = stem.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -331,20 +412,42 @@ impl Reader<'_> {
                 }
                 None => self.problems.add(here, "", format!("{message}{hint}")),
             }
-            return layer;
+            return (layer, None);
         }
+        let has_csv = |table: &str| names.iter().any(|n| n.strip_suffix(".csv") == Some(table));
+        let mut inherit = None;
         for name in &names {
             let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
             let file = path.join(name);
+            if let Some(only) = only {
+                // Any table may be written in TOML; CSV files are named after theirs.
+                let may_hold = match (stem, ending) {
+                    ("world", "toml") => true,
+                    ("rules", "toml") => only.iter().any(|table| !has_csv(table)),
+                    (stem, "csv") => only.contains(&stem),
+                    _ => false,
+                };
+                if !may_hold {
+                    continue;
+                }
+            }
             match (stem, ending) {
                 ("world" | "rules", "toml") => {
                     let Some(at) = self.file(&file, TOML_CAP, depth) else { continue };
                     let text = self.sources.text(at);
                     let statements = &mut layer.statements;
-                    let extends = toml_file::read(text, at, statements, self.problems);
-                    if let Some((_, at)) = extends {
+                    let asked = toml_file::read(text, at, statements, self.problems);
+                    if let Some((_, at)) = asked.extends {
                         let message = "a folder is complete by itself; write the variant as a TOML file beside it";
                         self.problems.add(at, "extends", message);
+                    }
+                    match asked.inherit {
+                        Some(asked) if stem == "rules" => {
+                            let message = "[inherit] belongs in world.toml";
+                            self.problems.add(asked.at, "inherit", message);
+                        }
+                        Some(asked) => inherit = Some(asked),
+                        None => {}
                     }
                 }
                 (stem, "csv") if Definition::columns(stem).is_some() => {
@@ -368,6 +471,6 @@ impl Reader<'_> {
                 _ => {}
             }
         }
-        layer
+        (layer, inherit)
     }
 }

@@ -18,7 +18,32 @@ pub fn json_schema(declared: &[&'static Declared]) -> Value {
         json!({
             "type": "string",
             "description": "The world that this one changes: a folder or a TOML file beside this file.",
-            "pattern": "^[^./\\\\~:][^\\\\:]*$",
+            "pattern": NAME,
+        }),
+    );
+    let tables: Vec<&str> =
+        Definition::TABLES.iter().map(|t| t.0).filter(|t| *t != "clauses").collect();
+    properties.insert(
+        "inherit".to_owned(),
+        json!({
+            "type": "object",
+            "description": "In a folder's world.toml: tables taken from another folder, which this one's rows are laid over.",
+            "properties": {
+                "from": {
+                    "type": "string",
+                    "description": "The folder beside this one that the tables are taken from.",
+                    "pattern": NAME,
+                },
+                "tables": {
+                    "type": "array",
+                    "description": "The tables; rules bring their clauses.",
+                    "items": { "enum": tables },
+                    "minItems": 1,
+                    "uniqueItems": true,
+                },
+            },
+            "required": ["from", "tables"],
+            "additionalProperties": false,
         }),
     );
     for column in Head::COLUMNS {
@@ -64,6 +89,8 @@ pub fn json_schema(declared: &[&'static Declared]) -> Value {
     })
 }
 
+/// Name of a world as another names it.
+const NAME: &str = "^[^./\\\\~:][^\\\\:]*$";
 const ID: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 
 fn parameters(declared: &[&'static Declared], row: &Value) -> Value {

@@ -78,13 +78,25 @@ pub(super) enum Statement {
     },
 }
 
+impl Statement {
+    /// The table that is spoken of, if one is.
+    pub fn table(&self) -> Option<&'static str> {
+        match self {
+            Self::Head(..) | Self::Switch(..) => None,
+            Self::Table(table) | Self::Row { table, .. } | Self::Remove { table, .. } => {
+                Some(table)
+            }
+        }
+    }
+}
+
 /// A row put together from layers.
 pub(super) struct RawRow {
     /// Where the row was first written.
     pub origin: Origin,
     /// Which layer wrote to it last.
     layer: usize,
-    /// Whether a layer above the base brought it in.
+    /// Whether a layer above the one that gave the table brought it in.
     pub new: bool,
     /// One cell a column, in the table's order.
     pub cells: Vec<Option<RawCell>>,
@@ -99,6 +111,8 @@ pub(super) struct Merged {
     pub switches: BTreeMap<&'static str, RawCell>,
     /// Rows by table and id; a table that nobody gave is absent.
     pub tables: BTreeMap<&'static str, BTreeMap<String, RawRow>>,
+    /// The layer that first gave each table.
+    given: BTreeMap<&'static str, usize>,
     layer: usize,
 }
 
@@ -137,6 +151,7 @@ impl Merged {
                 }
                 Statement::Table(table) => {
                     self.tables.entry(table).or_default();
+                    self.given.entry(table).or_insert(self.layer);
                 }
                 Statement::Row { table, id, origin, cells } => {
                     self.row(table, &id, origin, cells, problems);
@@ -165,10 +180,11 @@ impl Merged {
         let columns = Definition::columns(table).map_or(&[][..], |(_, columns)| columns);
         let rows = self.tables.entry(table).or_default();
         let layer = self.layer;
+        let given = *self.given.entry(table).or_insert(layer);
         let row = rows.entry(id.to_owned()).or_insert_with(|| RawRow {
             origin,
             layer: usize::MAX,
-            new: layer > 0,
+            new: layer > given,
             cells: columns.iter().map(|_| None).collect(),
         });
         if row.layer == layer {

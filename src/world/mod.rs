@@ -90,7 +90,7 @@ pub fn load(
     };
     let layers = files::read_layers(&path, &mut sources, &mut problems);
     let id = layers.first().map_or_else(String::new, |layer| layer.stem.clone());
-    let folder = layers.last().and_then(|layer| layer.folder);
+    let folder = layers.iter().find_map(|layer| layer.folder);
     // Files that cannot be read say nothing about cells.
     std::mem::take(&mut problems).into_result(&sources)?;
 

@@ -8,19 +8,38 @@ use super::layers::{NamedCell, REMOVE, Raw, RawCell, Statement, switch};
 use super::problem::{Origin, Problems, shown};
 use crate::entities::Switches;
 
-/// Reads a world file into `statements`; the answer is what `extends` says and where.
+/// Which world a file rests on.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// What `extends` says and where.
+    pub extends: Option<(String, Origin)>,
+    /// What `[inherit]` says.
+    pub inherit: Option<Inherit>,
+}
+
+/// Tables that a folder takes from another world.
+pub(super) struct Inherit {
+    /// Where `[inherit]` stands.
+    pub at: Origin,
+    /// The world that they are taken from, and where it is named.
+    pub from: (String, Origin),
+    /// The tables, and where each is named.
+    pub tables: Vec<(&'static str, Origin)>,
+}
+
+/// Reads a world file into `statements`; the answer is which world it rests on.
 pub(super) fn read(
     text: &str,
     file: Origin,
     statements: &mut Vec<Statement>,
     problems: &mut Problems,
-) -> Option<(String, Origin)> {
+) -> Asked {
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         syntax(text, file, &errors, problems);
-        return None;
+        return Asked::default();
     }
-    let mut extends = None;
+    let mut asked = Asked::default();
     for (key, value) in document.get_ref() {
         let at = file.at(key.span().start);
         let name: &str = key.get_ref();
@@ -28,10 +47,12 @@ pub(super) fn read(
         if name == "extends" {
             match value.get_ref() {
                 DeValue::String(s) => {
-                    extends = Some((s.to_string(), file.at(value.span().start)));
+                    asked.extends = Some((s.to_string(), file.at(value.span().start)));
                 }
                 _ => problems.add(at, "extends", "write the name of a world in quotes"),
             }
+        } else if name == "inherit" {
+            asked.inherit = inherit(value, at, file, problems);
         } else if let Some(column) = Head::COLUMNS.iter().find(|c| c.name == name) {
             statements.push(Statement::Head(column, cell()));
         } else if name == "mechanisms" {
@@ -42,7 +63,90 @@ pub(super) fn read(
             unknown_key(name, at, problems);
         }
     }
-    extends
+    asked
+}
+
+/// Reads `[inherit]`: `from` and `tables`.
+fn inherit(
+    value: &Spanned<DeValue<'_>>,
+    at: Origin,
+    file: Origin,
+    problems: &mut Problems,
+) -> Option<Inherit> {
+    const HOW: &str =
+        "write [inherit] and below it from = \"reference\" and tables = [\"parameters\"]";
+    let DeValue::Table(keys) = value.get_ref() else {
+        problems.add(at, "inherit", HOW);
+        return None;
+    };
+    let (mut from, mut tables) = (None, None);
+    for (key, value) in keys {
+        let here = file.at(value.span().start);
+        match (key.get_ref().as_ref(), value.get_ref()) {
+            ("from", DeValue::String(world)) => from = Some((world.to_string(), here)),
+            ("from", _) => {
+                problems.add(here, "inherit.from", "write the name of a world in quotes");
+                return None;
+            }
+            ("tables", DeValue::Array(names)) => {
+                tables = Some(inherited_tables(names.iter(), file, problems)?);
+            }
+            ("tables", _) => {
+                problems.add(here, "inherit.tables", "a list is wanted: [\"parameters\"]");
+                return None;
+            }
+            (other, _) => {
+                let hint = problems.hint(other, ["from", "tables"]);
+                let message = format!("neither `from` nor `tables`{hint}");
+                let path = format!("inherit.{}", shown(other));
+                problems.add(file.at(key.span().start), path, message);
+                return None;
+            }
+        }
+    }
+    match (from, tables) {
+        (Some(from), Some(tables)) if !tables.is_empty() => Some(Inherit { at, from, tables }),
+        _ => {
+            problems.add(at, "inherit", HOW);
+            None
+        }
+    }
+}
+
+/// The tables that a list names; rules bring their clauses.
+fn inherited_tables<'a, 'b: 'a>(
+    names: impl Iterator<Item = &'a Spanned<DeValue<'b>>>,
+    file: Origin,
+    problems: &mut Problems,
+) -> Option<Vec<(&'static str, Origin)>> {
+    let mut tables: Vec<(&'static str, Origin)> = Vec::new();
+    for item in names {
+        let here = file.at(item.span().start);
+        let DeValue::String(name) = item.get_ref() else {
+            problems.add(here, "inherit.tables", "write the name of a table in quotes");
+            return None;
+        };
+        let Some((table, _)) = Definition::columns(name) else {
+            let hint = problems.hint(name, Definition::TABLES.iter().map(|t| t.0));
+            let message = format!("there is no table `{}`{hint}", shown(name));
+            problems.add(here, "inherit.tables", message);
+            return None;
+        };
+        if table == "clauses" {
+            let message = "clauses come with their rules; write \"rules\"";
+            problems.add(here, "inherit.tables", message);
+            return None;
+        }
+        if tables.iter().any(|(other, _)| *other == table) {
+            problems.add(here, "inherit.tables", format!("`{table}` is given twice"));
+            return None;
+        }
+        tables.push((table, here));
+        if table == "rules" {
+            tables.push(("clauses", here));
+        }
+    }
+    Some(tables)
 }
 
 fn unknown_key(name: &str, at: Origin, problems: &mut Problems) {
@@ -54,7 +158,7 @@ fn unknown_key(name: &str, at: Origin, problems: &mut Problems) {
         let names = Head::COLUMNS
             .iter()
             .map(|c| c.name)
-            .chain(["extends", "mechanisms"])
+            .chain(["extends", "inherit", "mechanisms"])
             .chain(Definition::TABLES.iter().map(|t| t.0));
         let hint = problems.hint(name, names);
         format!("neither a setting nor a table of a world{hint}")

@@ -52,7 +52,8 @@ pub struct Tape {
 impl Sink for Tape {
     fn month(&mut self, page: &Page<'_>) -> io::Result<()> {
         self.months.push(page.month);
-        let rows = |scope| page.rows(scope).map(|(id, row)| (id.to_owned(), row.to_vec())).collect();
+        let rows =
+            |scope| page.rows(scope).map(|(id, row)| (id.to_owned(), row.to_vec())).collect();
         self.pages.push(Scope::ALL.into_iter().map(rows).collect());
         Ok(())
     }
@@ -179,8 +180,7 @@ pub fn first_difference(
             break;
         }
         for scope in Scope::ALL {
-            let metrics: Vec<&'static Metric> =
-                columns(mechanisms::all_metrics(), scope).collect();
+            let metrics: Vec<&'static Metric> = columns(mechanisms::all_metrics(), scope).collect();
             let mut rows: BTreeMap<&str, [Option<&[f64]>; 2]> = BTreeMap::new();
             for (side, page) in [a, b].into_iter().enumerate() {
                 for (id, values) in &page[scope as usize] {

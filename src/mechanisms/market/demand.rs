@@ -25,14 +25,18 @@ pub(crate) fn grow_spend(
     for (at, shock) in script.beginning(clock.now) {
         if shock.kind == ShockKind::DemandGrowth {
             let cause = script.happened.get(at).copied().flatten();
-            outlook.event = Some(chronicle.log(
+            let event = chronicle.log(
                 clock.now,
                 "demand_discovered",
                 (&shock.id, ""),
                 (shock.quantity * p.demand_growth_scale, "ln/year"),
                 cause,
                 || format!("AI spend now grows by {} ln/year: {}", shock.quantity, shock.name),
-            ));
+            );
+            // A change in some countries alone does not move the world's plans.
+            if shock.subjects.is_empty() {
+                outlook.event = Some(event);
+            }
         }
     }
     let first = clock.elapsed() == 0;

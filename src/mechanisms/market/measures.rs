@@ -309,7 +309,7 @@ pub(crate) fn measure(
                 let newest = models.deployed.get(i).and_then(|of| of.iter().flatten().max());
                 let release = newest.and_then(|id| models.models[*id as usize].event);
                 let cause = if frugal >= cheaper && frugal >= smaller {
-                    lab.event
+                    lab.turned
                 } else if smaller >= cheaper {
                     release
                 } else {

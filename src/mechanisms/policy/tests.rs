@@ -189,3 +189,31 @@ fn a_pinned_path_holds_until_its_next_word() {
     assert_eq!(pinned(&path, Month::new(2023, 12)), Some(0.2));
     assert_eq!(pinned(&path, Month::new(2024, 1)), Some(0.6));
 }
+
+#[test]
+fn who_replaces_a_rule_replaces_its_successor() {
+    let (mut world, _) = world(Month::new(2022, 12), &["2022-01=0.9"]);
+    let clause = minima([Some(4800.0), None, None, None]);
+    let mut old = row("us-2022-10", Treatment::PresumptionOfDenial);
+    old.from = Month::new(2022, 10);
+    // Rules that end are not issued anew, and one that is still to come is not there to be.
+    let mut milder = row("us-2022-11", Treatment::Notify);
+    (milder.from, milder.until) = (Month::new(2022, 11), Some(Month::new(2024, 1)));
+    let mut later = row("us-2023-06", Treatment::Notify);
+    (later.announced, later.from) = (Month::new(2023, 6), Month::new(2023, 6));
+    let mut rules: Vec<Rule> = [old, milder, later]
+        .into_iter()
+        .enumerate()
+        .map(|(n, row)| rule(n, row, vec![clause.clone()]))
+        .collect();
+    rules[1].replaces.push(RuleId(0));
+    rules[2].replaces.push(RuleId(0));
+    let book = book(rules, world.resource::<Catalogue>());
+    world.insert_resource(book);
+    step(&mut world);
+    let rules = &world.resource::<Rulebook>().rules;
+    assert_eq!(rules.len(), 4, "one successor");
+    assert_eq!(rules[3].caused_by, Some(RuleId(0)));
+    assert_eq!(rules[1].replaces, [RuleId(0), RuleId(3)]);
+    assert_eq!(rules[2].replaces, [RuleId(0), RuleId(3)]);
+}

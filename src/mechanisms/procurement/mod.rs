@@ -1,16 +1,17 @@
 //! Procurement: what firms pay for compute, how scarce it is, and what they order.
 //!
-//! **Budget** (money a month) `ai_capex/12 · chip share − repaid + u · unspent`, repaid a part of
-//! what was spent ahead, u the re-offered part; a leak of unspent goes back to the firm's treasury. A
+//! **Budget** (money a month) `= ai_capex/12 · chip share − repayment of what was spent ahead
+//! plus u · unspent`, u the re-offered part; nothing new is set aside beyond some months of the plan unspent; a leak of unspent goes back to the firm's treasury. A
 //! firm that could not pay last month orders nothing.
 //!
 //! **Generalised cost** of channel k for firm i, USD per effective unit (H100e of work, software
 //! included), from prices and waits of last month:
 //! `c = (price · attach · (1 + fee) · (1 + premium) + E) / (P · m) · (1 + w · wait) / (1 − risk)`
-//! with `E = TDP · overhead · PUE · 8760 h · utilisation · power price · a`, a the annuity over the
+//! with `E = TDP · overhead · PUE · (H + 8760 h · utilisation · power price · a)`, H the cost of a watt of hall, a the annuity over the
 //! life, `P = train^w_T · serve^(1 − w_T)`, m the vendor's software maturity, fee the revenue share
 //! and duties of rules, premium of brokers (grey) or of running abroad (offshore), wait the months
-//! of queue and licence review. Rented capacity costs `rent · 12 a` per H100e. A channel with risk ≥
+//! of queue and licence review. Of the money offered to brokers and to hosts abroad only a part finds something: their cost is over
+//! that part f' = f + (found/offered − f)·s, so that nobody keeps bidding for what is not there. Rented capacity costs `rent · 12 a` per H100e. A channel with risk ≥
 //! `denial_closes`, an exhausted quota or no lawful access is closed.
 //!
 //! **Risk of denial**: `1 − (n₀ P₀ + granted) / (n₀ + decided)`; P₀ = Λ(odds of the strictest
@@ -19,7 +20,8 @@
 //! in the share `a_i` of imports (guidance): it divides the cost that κ sees, and caps the share of the
 //! budget that goes into imports at `a_i` times what it would be.
 //!
-//! **Shares** nest SKUs in (vendor, channel): `s ∝ weight · (min c of the nest)^(−γ)`, within a nest
+//! **Shares** nest SKUs in (vendor, channel): `s* ∝ weight · (min c of the nest)^(−γ)`; a buyer takes a vendor up and leaves it over some
+//! months, `s' = s + v (s* − s)` (qualification, software, contracts), over the nests that are open; within a nest
 //! `∝ c^(−γ_n)` over its three cheapest SKUs; a near-identical SKU splits its nest and no more.
 //!
 //! **Shadow price** `κ = clip(min c now / min c reference, 1, κ_max)`: the reference is the
@@ -38,6 +40,7 @@
 
 use bevy_ecs::prelude::{Local, Query, Res, ResMut, Resource};
 
+use crate::calendar::Month;
 use crate::entities::boards::{
     ChipMarket, Fears, GreyMarkets, PowerPlans, RentalMarket, SpendOutlook,
 };
@@ -49,7 +52,7 @@ use crate::entities::ledger::{Account, Ledger};
 use crate::entities::licence::LicenceBook;
 use crate::entities::order::{Channel, Clearance, Order, OrderBook};
 use crate::entities::regulator::Stance;
-use crate::entities::rule::{Rulebook, Treatment};
+use crate::entities::rule::{RuleKind, Rulebook, Treatment};
 use crate::entities::script::{Script, ShockKind};
 use crate::entities::site::{Halls, Site, chip_mw};
 use crate::entities::vendor::{Sales, Vendor};
@@ -72,8 +75,12 @@ crate::parameters! {
         unspent_use,
         /// Share of unspent accelerator money that goes back to the treasury in a month.
         unspent_leak,
+        /// Months of the plan that may lie unspent; beyond them nothing new is set aside.
+        unspent_limit_months,
         /// Elasticity γ of channel shares to generalised cost.
         channel_elasticity,
+        /// Speed with which a buyer's shares of vendors and channels follow their cost.
+        habit_speed,
         /// Elasticity of shares among SKUs of one vendor and channel.
         sku_elasticity,
         /// Channel share below which nothing is ordered.
@@ -90,6 +97,8 @@ crate::parameters! {
         energy_discount_rate,
         /// Watts of server for each watt of accelerator.
         server_overhead,
+        /// Cost of a watt of hall, building and power supply.
+        hall_usd_watt,
         /// Mean draw over full draw of an installed fleet.
         fleet_utilisation,
         /// Largest shadow price: what the plan would pay before giving up.
@@ -114,6 +123,10 @@ crate::parameters! {
         offshore_premium,
         /// Weight of channels abroad in the choice: the part of the work that may leave the country.
         abroad_weight,
+        /// Step with which buyers learn what part of their offers finds something, s.
+        fill_learning,
+        /// Least part that they reckon with.
+        fill_floor,
         /// Premium that buyers would pay to avoid smuggled chips: no warranty, no support, legal risk.
         grey_reluctance,
         /// Strength ψ with which fear of a rule moves orders ahead.
@@ -156,6 +169,32 @@ pub struct Channels {
     advanced: Vec<Money>,
     /// Shadow price when last reported, and the event that closed imports, `[firm]`.
     reported: Vec<(f64, Option<EventId>)>,
+    /// Share of its money that each firm gives to a vendor and channel, `[firm][channel][vendor]`.
+    habits: Vec<f64>,
+    /// Share of the money offered to hosts abroad that found capacity, smoothed; 0 before the first month.
+    filled_rental: f64,
+    /// The same at brokers, `[market]`.
+    filled_grey: Vec<f64>,
+}
+
+impl Channels {
+    /// Learns from last month what part of offers to brokers and to hosts abroad finds something.
+    fn learn_fills(&mut self, p: &ProcurementParameters, grey: &GreyMarkets, rental: &RentalMarket) {
+        if self.filled_rental <= 0.0 {
+            self.filled_rental = 1.0;
+        }
+        let bids: f64 = rental.bid_usd_month.iter().sum();
+        let value = rental.offered_h100e * rental.price_usd_month;
+        if bids > 0.0 && value.is_finite() {
+            self.filled_rental += p.fill_learning * ((value / bids).min(1.0) - self.filled_rental);
+        } else {
+            self.filled_rental += p.fill_learning * (1.0 - self.filled_rental);
+        }
+        self.filled_grey.resize(grey.markets.len(), 1.0);
+        for (filled, market) in self.filled_grey.iter_mut().zip(&grey.markets) {
+            *filled += p.fill_learning * (market.filled - *filled);
+        }
+    }
 }
 
 const CHANNELS: [Channel; 7] = [
@@ -243,6 +282,7 @@ pub(crate) fn price_channels(
     );
     let hs = stances.iter_many(&roster.regulators).flatten().map(|stance| stance.h);
     channels.access.remember(&clock, &p, &switches, &rulebook, &catalogue, &licences, hs);
+    channels.learn_fills(&p, &grey, &rental);
     channels.candidates.clear();
     channels.ranges.clear();
     channels.reference_usd.clear();
@@ -250,8 +290,12 @@ pub(crate) fn price_channels(
     let mut all = firms.iter_many_mut(&roster.firms);
     while let Some(Ok((firm, mut purse))) = all.fetch_next() {
         let from = channels.candidates.len();
+        let here = grey.markets.iter().position(|m| m.country == firm.home);
+        let filled_grey = here.map_or(1.0, |m| channels.filled_grey[m].max(p.fill_floor));
         let market = Market {
             p: &p,
+            filled_grey,
+            filled_rental: channels.filled_rental.max(p.fill_floor),
             switches: &switches,
             catalogue: &catalogue,
             rulebook: &rulebook,
@@ -273,7 +317,15 @@ pub(crate) fn price_channels(
         let kappa = seen.kappa(p.kappa_max);
         purse.kappa = kappa;
         purse.kappa_lagged += (kappa - purse.kappa_lagged) / p.kappa_lag_months.max(1.0);
-        channels::share_out(&mut channels.candidates[from..to], &p);
+        let nests = CHANNELS.len() * roster.vendors.len().max(1);
+        channels.habits.resize(roster.firms.len() * nests, 0.0);
+        let at = firm.id.index() * nests;
+        channels::share_out(
+            &mut channels.candidates[from..to],
+            &mut channels.habits[at..at + nests],
+            roster.vendors.len().max(1),
+            &p,
+        );
         if seen.restricted {
             channels::lost_sales(
                 firm,
@@ -404,7 +456,9 @@ pub(crate) fn place_orders(
         let advanced = &mut channels.advanced[firm.id.index()];
         let repaid = advanced.scaled(p.anticipation_repayment).min(plan);
         *advanced -= repaid;
-        let fresh = plan - repaid;
+        // A plan that finds nothing to buy does not go on setting money aside.
+        let room = plan.scaled(p.unspent_limit_months) - purse.unspent;
+        let fresh = (plan - repaid).min(room.max(Money::ZERO));
         channels.budget[firm.id.index()] = fresh;
         purse.unspent -= purse.unspent.scaled(p.unspent_leak);
         let again = purse.unspent.scaled(p.unspent_use).max(Money::ZERO);
@@ -429,7 +483,7 @@ pub(crate) fn place_orders(
             *advanced += ahead;
             channels.ahead_usd += ahead.amount(quantum);
             if ahead > Money::ZERO {
-                let cause = coming_rule(&rulebook, &catalogue, firm, candidates);
+                let cause = coming_rule(clock.now, &rulebook, &catalogue, firm, candidates);
                 let (name, usd) = (&firm.row.name, ahead.amount(quantum));
                 chronicle.log(
                     clock.now,
@@ -587,6 +641,7 @@ pub(crate) fn place_orders(
 
 /// The announcement of a rule that is to catch one of these candidates.
 fn coming_rule(
+    now: Month,
     rulebook: &Rulebook,
     catalogue: &Catalogue,
     firm: &Firm,
@@ -595,7 +650,8 @@ fn coming_rule(
     use crate::entities::rule::Verdict;
     let catches = |rule: &&crate::entities::rule::Rule| {
         rule.announced
-            && !rule.in_force
+            && rule.row.kind == RuleKind::ChipExport
+            && rule.row.from > now
             && rule.covers(firm.id, firm.home, firm.home)
             && candidates.iter().any(|c| {
                 c.hazard > 0.0

@@ -23,12 +23,10 @@ fn parameters() -> ProcurementParameters {
     // out (utilisation 0) except where a test is about it.
     ProcurementParameters::from_values(&mut |name| match name {
         "sku_elasticity" => 4.0,
-        "smallest_order_chips"
-        | "server_overhead"
-        | "anticipation_strength"
-        | "power_plan_smoothing_months"
-        | "chip_share_of_ai_capex"
-        | "anticipation_cash_share" => 1.0,
+        "smallest_order_chips" | "server_overhead" | "anticipation_strength"
+        | "power_plan_smoothing_months" | "chip_share_of_ai_capex" | "anticipation_cash_share"
+        | "habit_speed" => 1.0,
+        "unspent_limit_months" => 1e6,
         "waiting_cost" => 0.05,
         "train_weight" | "abroad_weight" => 0.5,
         "chip_life_months" => 60.0,
@@ -346,6 +344,7 @@ fn kappa_is_the_ratio_of_hard_minima() {
         country: CountryId(0),
         ln_premium: crate::maths::ln(0.5),
         offered_usd: vec![],
+        filled: 1.0,
         landed: 0,
         landed_total: 0,
         landed_h100e: 0.0,
@@ -597,6 +596,51 @@ fn a_variant_is_sold_only_where_its_parent_may_not_be() {
     assert_eq!(bought(None), (false, 1.0));
     // The cut at 15 000 / 0.9 = 16 667 is cheaper than the reference: κ stays at its floor.
     assert_eq!(bought(Some((Treatment::Deny, 4800.0))), (true, 1.0));
+}
+
+#[test]
+fn shares_of_a_channel_that_guidance_closes_are_not_lost() {
+    let mut candidates = Vec::<Candidate>::new();
+    share_out(&mut candidates, &mut [], 1, &parameters());
+    assert!(candidates.is_empty());
+}
+
+#[test]
+fn a_firm_takes_up_a_vendor_over_some_months() {
+    let candidate = |vendor: u16, cost: f64| Candidate {
+        channel: Channel::Import,
+        vendor: VendorId(vendor),
+        sku: SkuId(vendor),
+        cost,
+        admitted: 1.0,
+        price_usd: cost,
+        system_usd: cost,
+        fee_usd: 0.0,
+        usd_per_work: cost,
+        hazard: 0.0,
+        rule: None,
+        share: 0.0,
+        pooled: true,
+        lead_months: 0.0,
+    };
+    let mut p = parameters();
+    p.habit_speed = 0.25;
+    let mut habit = [0.0; 14];
+    // Alone, the first vendor has all.
+    let mut one = vec![candidate(0, 1.0)];
+    share_out(&mut one, &mut habit, 2, &p);
+    assert!((one[0].share - 1.0).abs() < 1e-12);
+    // A second at half the cost, elasticity 2: it would have 4/5, and has 0.25 · 0.8 = 0.2 after a month,
+    // 0.75 · 0.2 + 0.2 = 0.35 after two.
+    let mut two = vec![candidate(0, 1.0), candidate(1, 0.5)];
+    share_out(&mut two, &mut habit, 2, &p);
+    assert!((two[1].share - 0.2).abs() < 1e-12);
+    share_out(&mut two, &mut habit, 2, &p);
+    assert!((two[1].share - 0.35).abs() < 1e-12);
+    // Closed, the first leaves everything to the second.
+    let mut last = vec![candidate(1, 0.5)];
+    share_out(&mut last, &mut habit, 2, &p);
+    assert!((last[0].share - 1.0).abs() < 1e-12);
 }
 
 #[test]

@@ -557,6 +557,7 @@ pub(crate) fn advance(
                     )
                 },
             ));
+            lab.turned = lab.event;
             felt[i] = (purse.event, frugal);
         }
 
