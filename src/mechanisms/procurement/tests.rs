@@ -3,7 +3,7 @@
 use bevy_ecs::prelude::World;
 use bevy_ecs::system::RunSystemOnce;
 
-use super::channels::{Place, fill};
+use super::channels::{Place, fill, share_out};
 use super::*;
 use crate::calendar::Month;
 use crate::entities::boards::GreyMarket;
