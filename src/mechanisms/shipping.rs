@@ -110,6 +110,7 @@ mod tests {
         book.shipments =
             vec![shipment(10, 100.0, now), shipment(30, 200.0, now), shipment(5, 1.0, now + 1)];
         world.insert_resource(book);
+        world.insert_resource(Catalogue::default());
         world.run_system_once(deliver).unwrap();
         let halls = world.get::<Halls>(site).unwrap();
         assert_eq!(halls.warehouse.len(), 1);

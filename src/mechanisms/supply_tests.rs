@@ -204,6 +204,9 @@ fn build(tables: &Tables) -> World {
         shocks: tables.shocks.clone(),
         ..Script::default()
     });
+    let skus = catalogue.skus.len();
+    let rows = [1, tables.firms.len(), ids.len(), n, skus, tables.lines.len()];
+    world.insert_resource(Readings::new(super::all_metrics(), rows));
     world.insert_resource(catalogue);
     world.insert_resource(roster);
     world

@@ -16,6 +16,8 @@ use crate::metric::Readings;
 const DAYS: f64 = 365.0 / 12.0;
 /// Tokens in a million; millions of tokens in a trillion.
 const MILLION: f64 = 1e6;
+/// Hundredths in a whole.
+const PERCENT: f64 = 100.0;
 /// Joules in a kilowatt-hour.
 const JOULES_A_KWH: f64 = 3.6e6;
 
@@ -303,7 +305,7 @@ pub(crate) fn measure(
             let (cheaper, frugal) = (ln(before[1], now[1]), now[2] - before[2]);
             let smaller = fall - cheaper - frugal;
             if fall.is_finite() && fall > 0.0 && smaller.is_finite() {
-                let share = |x: f64| 100.0 * (1.0 - maths::exp(-x));
+                let share = |x: f64| PERCENT * (1.0 - maths::exp(-x));
                 let newest = models.deployed.get(i).and_then(|of| of.iter().flatten().max());
                 let release = newest.and_then(|id| models.models[*id as usize].event);
                 // Efficiency has many parents: replayed without the rule that turned a firm's research,

@@ -153,6 +153,8 @@ crate::parameters! {
 const AXES: usize = 2;
 /// Months in a year: the horizon over which serving volume is compared.
 const YEAR: i32 = 12;
+/// Hundredths in a whole.
+const PERCENT: f64 = 100.0;
 
 /// A way of making models on its way through the firms.
 #[derive(Clone, Debug)]
@@ -550,8 +552,8 @@ pub(crate) fn advance(
                     format!(
                         "{} moves research on efficiency from {:.0} % to {:.0} % of its effort",
                         firm.row.name,
-                        share * 100.0,
-                        frugal * 100.0
+                        share * PERCENT,
+                        frugal * PERCENT
                     )
                 },
             );
