@@ -4,6 +4,7 @@
 //! the value into [`Readings`] in its own systems. Output tables, their order and
 //! `docs/outputs.md` follow from the declarations.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bevy_ecs::prelude::Resource;
@@ -55,7 +56,7 @@ pub struct Metric {
     pub definition: &'static str,
     /// What it is measured on.
     pub scope: Scope,
-    slot: AtomicUsize,
+    number: OnceLock<usize>,
 }
 
 impl Metric {
@@ -67,11 +68,14 @@ impl Metric {
         unit: &'static str,
         definition: &'static str,
     ) -> Self {
-        Self { name, unit, definition, scope, slot: AtomicUsize::new(usize::MAX) }
+        Self { name, unit, definition, scope, number: OnceLock::new() }
     }
 
-    fn slot(&self) -> usize {
-        self.slot.load(Ordering::Relaxed)
+    /// A number of its own in this process, given at first sight. Only boards use it, to find the
+    /// metric's column: no result depends on who came first.
+    fn number(&self) -> usize {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        *self.number.get_or_init(|| NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -106,6 +110,8 @@ macro_rules! metrics {
 pub struct Readings {
     metrics: &'static [&'static Metric],
     by_scope: Vec<Table>,
+    /// Column of each metric in the table of its scope, by the metric's number.
+    columns: Vec<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -121,15 +127,28 @@ impl Readings {
     #[must_use]
     pub fn new(metrics: &'static [&'static Metric], rows: [usize; 6]) -> Self {
         let mut by_scope: Vec<Table> = Vec::new();
+        let mut columns = Vec::new();
         for (scope, rows) in Scope::ALL.into_iter().zip(rows) {
             let of_scope: Vec<_> = metrics.iter().copied().filter(|m| m.scope == scope).collect();
-            for (slot, metric) in of_scope.iter().enumerate() {
-                metric.slot.store(slot, Ordering::Relaxed);
+            for (column, metric) in of_scope.iter().enumerate() {
+                let number = metric.number();
+                if number >= columns.len() {
+                    columns.resize(number + 1, usize::MAX);
+                }
+                columns[number] = column;
             }
             let values = vec![f64::NAN; of_scope.len() * rows];
             by_scope.push(Table { metrics: of_scope, rows, values });
         }
-        Self { metrics, by_scope }
+        Self { metrics, by_scope, columns }
+    }
+
+    /// The column of `metric` in the table of its scope.
+    fn column(&self, metric: &Metric) -> usize {
+        match self.columns.get(metric.number()) {
+            Some(&column) if column != usize::MAX => column,
+            _ => panic!("`{}` is not a metric of this board", metric.name),
+        }
     }
 
     /// Every declared metric, in the order of declaration.
@@ -160,14 +179,18 @@ impl Readings {
     }
 
     /// Writes the value of `metric` for member `row` of its scope.
+    ///
+    /// # Panics
+    /// When the board was not made for `metric`: a bug of ours.
     pub fn set_for(&mut self, metric: &Metric, row: usize, value: f64) {
+        let column = self.column(metric);
         let table = &mut self.by_scope[metric.scope as usize];
         let width = table.metrics.len();
         if row >= table.rows {
             table.rows = row + 1;
             table.values.resize(width * table.rows, f64::NAN);
         }
-        table.values[row * width + metric.slot()] = value;
+        table.values[row * width + column] = value;
     }
 
     /// This month's value of a world metric (not a number if unwritten).
@@ -177,10 +200,14 @@ impl Readings {
     }
 
     /// This month's value of `metric` for member `row`.
+    ///
+    /// # Panics
+    /// When the board was not made for `metric`: a bug of ours.
     #[must_use]
     pub fn get_for(&self, metric: &Metric, row: usize) -> f64 {
         let table = &self.by_scope[metric.scope as usize];
-        table.values.get(row * table.metrics.len() + metric.slot()).copied().unwrap_or(f64::NAN)
+        let at = row * table.metrics.len() + self.column(metric);
+        table.values.get(at).copied().unwrap_or(f64::NAN)
     }
 
     /// The metrics of a scope, and the rows of its table this month.
@@ -221,5 +248,24 @@ mod tests {
         assert!(readings.get_for(&CASH, 1).is_nan());
         readings.clear();
         assert!(readings.get(&BACKLOG).is_nan());
+    }
+
+    #[test]
+    fn boards_of_other_metrics_do_not_disturb_each_other() {
+        static FEWER: [&Metric; 1] = [&DEBT];
+        let mut all = Readings::new(METRICS, [1, 1, 0, 0, 0, 0]);
+        let mut fewer = Readings::new(&FEWER, [0, 1, 0, 0, 0, 0]);
+        all.set_for(&DEBT, 0, 1.0);
+        fewer.set_for(&DEBT, 0, 2.0);
+        assert_eq!((all.get_for(&DEBT, 0), fewer.get_for(&DEBT, 0)), (1.0, 2.0));
+        assert!(all.get_for(&CASH, 0).is_nan());
+        assert_eq!(fewer.row(Scope::Firm, 0), [2.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "`cash` is not a metric of this board")]
+    fn a_metric_that_a_board_does_not_have_is_refused() {
+        static FEWER: [&Metric; 1] = [&DEBT];
+        Readings::new(&FEWER, [0, 1, 0, 0, 0, 0]).set_for(&CASH, 0, 1.0);
     }
 }

@@ -192,6 +192,7 @@ fn documents() -> Vec<Document> {
     for (name, table) in [
         ("licences.csv", ending.licences_csv()),
         ("models.csv", ending.models_csv()),
+        ("skus.csv", ending.skus_csv()),
         ("events.csv", ending.events_csv()),
     ] {
         let rows = table.rows();
@@ -247,7 +248,7 @@ fn the_manifest_names_every_file_and_no_place_or_time() {
     let text = text_of(&documents, "manifest.json");
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(json["command"], "frugality run inputs/tiny --seed 7 --months 3 --set 'a b=1'");
-    assert_eq!(json["outputs"].as_array().unwrap().len(), 9);
+    assert_eq!(json["outputs"].as_array().unwrap().len(), 10);
     assert_eq!(json["inputs"][0]["path"], "inputs/tiny/world.toml");
     assert_eq!(json["outputs"][0]["rows"], 3);
     assert_eq!(json["outputs"][0]["sha256"], sha256(text_of(&documents, "series.csv").as_bytes()));

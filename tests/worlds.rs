@@ -9,6 +9,7 @@ use std::process::Command;
 use frugality::calendar::Month;
 use frugality::entities::chronicle::Event;
 use frugality::mechanisms::{all_metrics, declared_parameters};
+use frugality::metric::Scope;
 use frugality::record::Kept;
 use frugality::run::{Options, Outcome, simulate};
 use frugality::schema::Value;
@@ -150,7 +151,10 @@ fn no_controls_names_every_rule_that_goes_and_none_that_stays() {
     assert_eq!(stay, ["nl-2019-07-euv", "us-2019-05-huawei", "us-2020-08-huawei-foundry"]);
     let definition = without.definition.clone().without_what_does_not_exist();
     assert!(definition.chips.iter().all(|c| c.caused_by.is_none()));
-    assert!(definition.stocks.iter().any(|s| s.id == "dies-huawei-fronts"), "older than the regime");
+    assert!(
+        definition.stocks.iter().any(|s| s.id == "dies-huawei-fronts"),
+        "older than the regime"
+    );
     assert!(definition.stocks.iter().all(|s| s.id != "memory-huawei-surge"));
 
     // Nothing is announced, applied for or cut to measure.
@@ -223,11 +227,15 @@ fn mirror_turns_the_constraint_round() {
     let rules = |loaded: &Loaded| loaded.definition.rules.clone();
     for (a, b) in rules(&reference).into_iter().zip(rules(&mirror)) {
         // Same dates, same treatment; destinations turned round, or off.
-        assert_eq!((a.announced, a.from, a.until, a.treatment), (b.announced, b.from, b.until, b.treatment));
+        assert_eq!(
+            (a.announced, a.from, a.until, a.treatment),
+            (b.announced, b.from, b.until, b.treatment)
+        );
         let about_china = |r: &frugality::entities::rule::RuleRow| {
             r.enabled
                 && r.regime == "ai-chip-controls"
-                && (r.blocs.iter().any(|b| b == "china") || r.headquarters.iter().any(|h| h == "chn"))
+                && (r.blocs.iter().any(|b| b == "china")
+                    || r.headquarters.iter().any(|h| h == "chn"))
         };
         assert!(!about_china(&b), "{}", b.id);
         if about_china(&a) && b.enabled {
@@ -236,11 +244,14 @@ fn mirror_turns_the_constraint_round() {
     }
     let (kept, outcome) = run(&mirror.definition, Some(36));
     let (before, _) = run(&reference.definition, Some(36));
-    let kappa = |kept: &Kept, firm: &str| {
-        kept.panel(frugality::metric::Scope::Firm, firm, "kappa").unwrap()[35]
-    };
-    assert!(kappa(&kept, "microsoft") > kappa(&before, "microsoft"));
-    assert!(kappa(&kept, "tencent") < kappa(&before, "tencent"));
+    let of = |kept: &Kept, firm: &str, name: &str| kept.panel(Scope::Firm, firm, name).unwrap()[35];
+    for firm in ["microsoft", "meta", "oracle"] {
+        let kappa = |kept: &Kept| of(kept, firm, "kappa");
+        assert!(kappa(&kept) > kappa(&before), "{firm}: {} {}", kappa(&kept), kappa(&before));
+    }
+    let compute = |kept: &Kept, firm: &str| of(kept, firm, "compute_owned_h100e");
+    assert!(compute(&kept, "microsoft") < compute(&before, "microsoft"));
+    assert!(compute(&kept, "tencent") > compute(&before, "tencent"));
     let names = &outcome.ending.names;
     let american = outcome.ending.applications.iter().filter(|a| {
         let buyer = names.firms[a.buyer.index()].as_str();
@@ -259,7 +270,7 @@ fn allies_let_go() {
     );
     let withheld = |world: &str, of: &str| {
         let (kept, _) = run(&load(world).definition, Some(62));
-        kept.panel(frugality::metric::Scope::Country, "chn", of).unwrap()[61]
+        kept.panel(Scope::Country, "chn", of).unwrap()[61]
     };
     for of in ["equipment_withheld", "memory_withheld", "foundry_withheld"] {
         let (eroded, reference) = (withheld("allied-erosion", of), withheld("reference", of));
@@ -289,18 +300,18 @@ fn small_shows_each_thing_of_the_tutorial() {
     let small = load("small");
     let (kept, outcome) = run(&small.definition, None);
     assert_eq!(kept.months.len(), 168);
-    // A rule bites: compute becomes dear to those whom it binds, and not before it is announced.
-    let kappa = |world: &Loaded| {
-        let (kept, _) = run(&world.definition, Some(36));
-        kept.panel(frugality::metric::Scope::Firm, "cathay", "kappa").unwrap()
-    };
+    // A rule bites, and not before it is announced: with time those whom it binds have less.
     let free = load_with(
         "small",
         &["regimes.ai-chip-controls.active=false", "regimes.cn-response.active=false"],
     );
-    let (bound, free) = (kappa(&small), kappa(&free));
-    assert_eq!(bound[..7], free[..7], "nothing before August 2022");
-    assert!(bound[23] > free[23], "{} {}", bound[23], free[23]);
+    let (free, _) = run(&free.definition, None);
+    let of = |kept: &Kept, name: &str| kept.panel(Scope::Firm, "cathay", name).unwrap();
+    let (bound, unbound) = (of(&kept, "kappa"), of(&free, "kappa"));
+    assert_eq!(bound[..7], unbound[..7], "nothing before August 2022");
+    assert_ne!(bound[..12], unbound[..12]);
+    let compute = |kept: &Kept| of(kept, "compute_owned_h100e")[107];
+    assert!(compute(&kept) < 0.9 * compute(&free), "{} {}", compute(&kept), compute(&free));
     // Variants are designed, applications filed and decided, models sold abroad.
     assert!(!events(&outcome, "variant_launched").is_empty());
     assert!(!outcome.ending.applications.is_empty());
@@ -337,7 +348,12 @@ fn events<'a>(outcome: &'a Outcome, kind: &str) -> Vec<&'a Event> {
 fn total(kept: &Kept, name: &str, from: &str) -> f64 {
     let from = month(from);
     let series = kept.series(name).unwrap();
-    kept.months.iter().zip(series).filter(|(m, x)| **m >= from && x.is_finite()).map(|(_, x)| x).sum()
+    kept.months
+        .iter()
+        .zip(series)
+        .filter(|(m, x)| **m >= from && x.is_finite())
+        .map(|(_, x)| x)
+        .sum()
 }
 
 // The tutorial: its files are written, its commands are run, its outputs are what is printed.

@@ -106,7 +106,7 @@ fn overview(archive: &Archive, log: &Log, text: &mut String) {
         let _ = writeln!(text, "  {}", branch_line(log, &branch));
     }
     text.push_str("\nEvents from which most follows\n");
-    for at in log.most_consequential(10) {
+    for at in log.most_telling(10) {
         let _ = writeln!(text, "  {} ({} follow)", headline(log, at), log.descendants(at));
     }
     text.push_str(
@@ -455,9 +455,12 @@ impl Case<'_> {
             }
             return;
         }
+        // What was filed and then decided is told once, at the end of its chain.
+        let told: BTreeSet<usize> =
+            members.iter().flat_map(|at| self.log.chain(*at).skip(1)).collect();
         let _ = writeln!(text, "\nWhat touched it, {from} to {}, with its causes", self.month);
         let mut groups: BTreeMap<(usize, &str), Vec<usize>> = BTreeMap::new();
-        for at in members.iter().copied() {
+        for at in members.iter().copied().filter(|at| !told.contains(at)) {
             let kind = self.log.entries()[at].kind.as_str();
             groups.entry((self.log.root(at), kind)).or_default().push(at);
         }

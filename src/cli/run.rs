@@ -173,7 +173,11 @@ fn tables(panels: Panels, outcome: &Outcome, events: bool) -> Vec<Document> {
         .map(|(scope, bytes, rows)| Document::table(format!("{}.csv", scope.table()), bytes, rows))
         .collect();
     let ending = &outcome.ending;
-    let mut fixed = vec![("licences", ending.licences_csv()), ("models", ending.models_csv())];
+    let mut fixed = vec![
+        ("licences", ending.licences_csv()),
+        ("models", ending.models_csv()),
+        ("skus", ending.skus_csv()),
+    ];
     if events {
         fixed.push(("events", ending.events_csv()));
     }
@@ -248,7 +252,7 @@ const OUTCOMES: [&str; 18] = [
     "vendor_revenue_lost_usd",
     "firm_value_usd",
     "ai_capex_usd",
-    "compute_h100e",
+    "h100e",
 ];
 
 /// Dates at which a summary looks, as far as the run reaches.
@@ -290,9 +294,9 @@ fn summary(
     }
 
     let log = Log::of_events(&outcome.ending.events).unwrap_or_default();
-    let largest = log.most_consequential(5);
+    let largest = log.most_telling(5);
     if !largest.is_empty() {
-        text.push_str("\nLargest events, by how many others follow from them\n");
+        text.push_str("\nLargest events, by how many different things follow from them\n");
         for at in largest {
             let entry = &log.entries()[at];
             let _ = writeln!(

@@ -3,6 +3,7 @@
 
 use bevy_ecs::prelude::Resource;
 
+use super::chronicle::EventId;
 use super::{CountryId, FirmId};
 use crate::calendar::Month;
 use crate::maths;
@@ -129,10 +130,14 @@ pub struct GreyMarket {
     pub ln_premium: f64,
     /// Money that buyers offer this month, USD. Written by `procurement`.
     pub offered_usd: Vec<(FirmId, f64)>,
+    /// Share of the money offered that chips on offer could take this month; 1 with no offer.
+    pub filled: f64,
     /// Units landed this month.
     pub landed: i64,
     /// Units landed since the start.
     pub landed_total: i64,
+    /// 8-bit H100e landed this month.
+    pub landed_h100e: f64,
     /// H100e landed since the start.
     pub landed_h100e_total: f64,
     /// Units seized this month.
@@ -323,6 +328,8 @@ pub struct SpendOutlook {
     pub expected_growth: f64,
     /// Shape of the saturation that planners know of (1: logistic).
     pub saturation_shape: f64,
+    /// The last event that moved the growth of spend: what shortages come from.
+    pub event: Option<EventId>,
 }
 
 impl SpendOutlook {

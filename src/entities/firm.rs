@@ -189,6 +189,8 @@ pub struct Purse {
     pub kappa: f64,
     /// κ as research feels it, with a lag.
     pub kappa_lagged: f64,
+    /// The last event that changed what the firm can buy or at which cost.
+    pub event: Option<EventId>,
     /// Money moved from unspent chip budget to research staff this month: `research` takes it out
     /// of `unspent`, `finance` pays it as wages.
     pub reallocated: Money,
@@ -204,6 +206,7 @@ impl Default for Purse {
             escrow: Money::ZERO,
             kappa: 1.0,
             kappa_lagged: 1.0,
+            event: None,
             reallocated: Money::ZERO,
             shortfall: 0.0,
         }
@@ -252,6 +255,8 @@ pub struct Compute {
     pub rent_usd_year: f64,
     /// Utilisation of serving compute last month; written by `market`.
     pub utilisation: f64,
+    /// Compute wanted last month at posted prices over serving compute; above 1, buyers were turned away.
+    pub demand_pressure: f64,
 }
 
 /// Research state. Written by `research`, the last three fields but one by `training`.
@@ -286,6 +291,8 @@ pub struct Lab {
     pub gain_quality: [f64; 3],
     /// Weight in the mean of the firm's group: training compute in the first month, H100e.
     pub weight: f64,
+    /// The last event that moved its research towards or away from efficiency.
+    pub turned: Option<EventId>,
     /// The last event that moved this firm's research: a paradigm, a change of staff.
     pub event: Option<EventId>,
     /// Capability that the firm could train now, q̂, in dex of effective FLOP; 0 without compute.
@@ -320,6 +327,7 @@ impl Lab {
             gain_quality: [0.0; 3],
             weight: 0.0,
             event: None,
+            turned: None,
             possible_capability: 0.0,
             possible_log10_flop: 0.0,
             ln_a_effective: 0.0,

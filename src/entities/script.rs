@@ -14,7 +14,7 @@ crate::choice! {
         /// A new way of making models: `quantity` dex of quality for the named firms, diffusing to others.
         /// Rows of the same name are one paradigm: a later row says who had it by then.
         Paradigm = "paradigm",
-        /// Awareness of the named firms' models is multiplied by `quantity` in every country.
+        /// The odds of awareness of the named firms' models are multiplied by `quantity` in every country.
         Awareness = "awareness",
         /// Capacity of the named lines is multiplied by `quantity` for `months`.
         LineCapacity = "line_capacity",

@@ -33,7 +33,7 @@ use crate::entities::boards::{ChipMarket, Dock, GreyMarkets};
 use crate::entities::chip::{Catalogue, Origin};
 use crate::entities::chronicle::Chronicle;
 use crate::entities::country::{Bloc, Country};
-use crate::entities::firm::{Firm, Purse};
+use crate::entities::firm::{Firm, Group, Purse};
 use crate::entities::ledger::{Account, Ledger, Outside, Purpose};
 use crate::entities::licence::LicenceBook;
 use crate::entities::line::Parts;
@@ -42,7 +42,7 @@ use crate::entities::rule::{RuleKind, Rulebook, Treatment, Verdict};
 use crate::entities::script::{StockKind, StockRow};
 use crate::entities::site::Site;
 use crate::entities::vendor::{Sales, Vendor};
-use crate::entities::{Clock, FirmId, Roster, Settings, Switches};
+use crate::entities::{Clock, CountryId, FirmId, Roster, Settings, Switches};
 use crate::maths;
 use crate::metric::Readings;
 use crate::units::{Count, Money};
@@ -131,6 +131,14 @@ pub struct SalesDesk {
     china_h100e_total: [f64; 2],
     world_h100e_total: f64,
     china_nvidia_like: Vec<f64>,
+    /// H100e shipped this month, `[vendor]`.
+    h100e: Vec<f64>,
+    firm_constrained: Vec<bool>,
+    /// Homes of firms and vendors.
+    firm_home: Vec<CountryId>,
+    vendor_home: Vec<CountryId>,
+    /// H100e shipped this month to constrained firms, by foreign vendors and by those at home.
+    constrained_h100e: [f64; 2],
 }
 
 /// The market and the dock at the start of a run: opening stocks of chips stand for some months of orders.
@@ -203,6 +211,8 @@ pub(crate) fn open_month(
     zero(&mut desk.revenue_china, roster.vendors.len());
     zero(&mut desk.units, roster.vendors.len());
     zero(&mut desk.china_nvidia_like, roster.vendors.len());
+    zero(&mut desk.h100e, roster.vendors.len());
+    desk.constrained_h100e = [0.0; 2];
     desk.china_units = [0.0; 2];
     desk.china_h100e = [0.0; 2];
     let in_china = |country: usize| {
@@ -214,6 +224,15 @@ pub(crate) fn open_month(
         desk.firm_china.clear();
         desk.firm_china
             .extend(firms.iter_many(&roster.firms).flatten().map(|f| in_china(f.home.index())));
+        desk.firm_constrained.clear();
+        desk.firm_home.clear();
+        for firm in firms.iter_many(&roster.firms).flatten() {
+            desk.firm_constrained.push(firm.row.group == Group::Constrained);
+            desk.firm_home.push(firm.home);
+        }
+        desk.vendor_home.clear();
+        desk.vendor_home
+            .extend(vendors.iter_many(&roster.vendors).flatten().map(|(v, _)| v.home));
         desk.firm_closed.clear();
         desk.firm_closed.extend(
             firms
@@ -363,6 +382,11 @@ pub(crate) fn ration(
         }
         let h100e = n as f64 * catalogue.sku(order.sku).row.tops_8bit / catalogue.reference.0;
         desk.world_h100e_total += h100e;
+        desk.h100e[v] += h100e;
+        if desk.firm_constrained[order.buyer.index()] {
+            let home = desk.firm_home[order.buyer.index()] == desk.vendor_home[v];
+            desk.constrained_h100e[usize::from(home)] += h100e;
+        }
         if chinese && desk.site_china[order.site.index()] {
             let domestic = usize::from(desk.vendor_china[v]);
             desk.china_units[domestic] += n as f64;
@@ -540,18 +564,20 @@ pub(crate) fn measure(
 ) {
     let years = clock.years();
     let growth = maths::exp(p.other_revenue_growth * years);
-    let mut world = 0.0;
+    let (mut world, mut lost) = (0.0, 0.0);
     for (vendor, sales) in vendors.iter_many(&roster.vendors).flatten() {
         let v = vendor.id.index();
         let other = vendor.row.other_revenue_usd_bn * BILLION / 12.0 * growth;
         let other_china = other * vendor.row.other_revenue_china_share;
         world += sales.revenue_usd;
+        lost += sales.lost_to_rules_total_usd;
         readings.set_for(&ACCELERATOR_USD, v, sales.revenue_usd);
         readings.set_for(&ACCELERATOR_CHINA_USD, v, sales.revenue_china_usd);
         readings.set_for(&REVENUE_USD, v, sales.revenue_usd + other);
         readings.set_for(&REVENUE_CHINA_USD, v, sales.revenue_china_usd + other_china);
         readings.set_for(&LOST_USD, v, sales.lost_to_rules_total_usd);
         readings.set_for(&VENDOR_UNITS, v, desk.units[v] as f64);
+        readings.set_for(&VENDOR_H100E, v, desk.h100e[v]);
         readings.set_for(&VENDOR_CHINA_H100E, v, desk.china_nvidia_like[v]);
     }
     for (id, sku) in catalogue.iter() {
@@ -580,6 +606,12 @@ pub(crate) fn measure(
         .min(p.cards_china_ceiling);
     let [foreign, domestic] = desk.china_units;
     let all = foreign + domestic + cards;
+    let [abroad, home] = desk.constrained_h100e;
+    let smuggled: f64 = grey.markets.iter().map(|m| m.landed_h100e).sum();
+    let got = abroad + home + smuggled;
+    readings.set(&DOMESTIC_CHIP_SHARE, if got > 0.0 { home / got } else { f64::NAN });
+    readings.set(&GREY_SHARE, if got > 0.0 { smuggled / got } else { f64::NAN });
+    readings.set(&LOST_WORLD_USD, lost);
     readings.set(&WORLD_USD, world);
     readings.set(&WORLD_H100E, desk.world_h100e_total + grey_total);
     readings.set(&CHINA_IMPORT_H100E, desk.china_h100e[0]);
@@ -605,6 +637,11 @@ crate::metrics! {
         CHINA_ALL_UNITS = "china_all_units", "chips/month", "Domestic and foreign chips and cards together: what market researchers count.";
         DOMESTIC_SHARE = "china_domestic_unit_share", "share", "Domestic chips / all of them, this month.";
     }
+    World {
+        DOMESTIC_CHIP_SHARE = "domestic_chip_share", "share", "8-bit H100e that vendors at home in the buyer's country shipped this month to firms of the constrained group, over all 8-bit H100e that these firms got this month: from home, from abroad, and landed through brokers.";
+        GREY_SHARE = "grey_share", "share", "8-bit H100e landed through brokers this month over all 8-bit H100e that firms of the constrained group got this month.";
+        LOST_WORLD_USD = "vendor_revenue_lost_usd", "USD", "Sum over vendors of vendor_revenue_lost_usd: units refused by licensing since the start, at the list price of the month × attach.";
+    }
     Vendor {
         ACCELERATOR_USD = "datacentre_revenue_usd", "USD/month", "Revenue from accelerators and systems this month.";
         ACCELERATOR_CHINA_USD = "datacentre_revenue_china_usd", "USD/month", "The part from buyers headquartered in China.";
@@ -612,6 +649,7 @@ crate::metrics! {
         REVENUE_CHINA_USD = "total_revenue_china_usd", "USD/month", "The part from China: accelerators by headquarters, other revenue by its share.";
         LOST_USD = "vendor_revenue_lost_usd", "USD", "Units refused by licensing since the start, at the list price of the month × attach.";
         VENDOR_UNITS = "vendor_shipped_units", "chips/month", "Chips shipped this month to buyers.";
+        VENDOR_H100E = "vendor_shipped_h100e", "H100e/month", "8-bit H100e shipped this month to buyers, grey purchases left out.";
         VENDOR_CHINA_H100E = "vendor_china_h100e", "H100e/month", "8-bit H100e shipped this month to Chinese firms' sites in China.";
     }
     Sku {

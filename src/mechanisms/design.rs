@@ -7,7 +7,8 @@
 //!
 //! **Generations** after a vendor's last roadmap SKU are made when their month comes, from the
 //! vendor's newest generation: every T ± spread months (drawn once by vendor, so that dates are spread),
-//! performance × f, bandwidth × f_b, interconnect × f_c, memory × f_m, power × f_w, price and cost × f_p, dies
+//! performance × f, bandwidth × f_b, interconnect × f_c, memory × f_m, power × f_w, unit cost × f_p, price × f_p from what the last
+//! one sells for by then (so what the market did to its price is not forgotten; never below cost × the lowest markup), dies
 //! × f_d (rounded), packages of a wafer × f_k.
 //!
 //! **Compliance variants.** For a vendor v and a country c, with x the monthly value of orders that
@@ -16,8 +17,7 @@
 //! chips that meets one, and each set of attributes (interconnect, bandwidth, compute), the smallest cut is
 //! taken that falls below one minimum of every clause met (a cut can meet a clause that it did not meet
 //! before: all are checked again; compute scales total performance and density together).
-//! With s the part of the parent's performance that the variant keeps beyond the best free chip of the
-//! vendor, price_v = price · (performance kept)^ξ, m the margin of it, ℓ the months that the cut takes (the
+//! With s what the variant does beyond the best free chip of the vendor, over what its best chip of all does, price_v = price · (performance kept)^ξ, m the margin of it, ℓ the months that the cut takes (the
 //! slowest of its attributes) and H the horizon, the project starts iff
 //!
 //! `V = Σ_{j=ℓ+1..H} m · x · s · (1 + r)^(−j/12) > cost of the cut`
@@ -103,6 +103,8 @@ crate::parameters! {
         generation_power,
         /// Factor on price and unit cost, f_p.
         generation_price,
+        /// Lowest launch price over unit cost.
+        generation_lowest_markup,
         /// Factor on dies in a package, f_d.
         generation_dies,
         /// Factor on packages of a wafer, f_k.
@@ -228,7 +230,7 @@ pub(crate) fn continue_roadmaps(
         if clock.now < last.row.launch + (interval + shift).max(1) {
             continue;
         }
-        let row = next_generation(&p, &vendor.row.id, &last.row, clock.now);
+        let row = next_generation(&p, &vendor.row.id, last, clock.now);
         let sku = sku_of(row, vendor.id, last, &catalogue);
         chronicle.log(
             clock.now,
@@ -250,7 +252,9 @@ pub(crate) fn continue_roadmaps(
 }
 
 /// The row of the generation after `last`.
-fn next_generation(p: &DesignParameters, vendor: &str, last: &ChipRow, now: Month) -> ChipRow {
+fn next_generation(p: &DesignParameters, vendor: &str, sku: &Sku, now: Month) -> ChipRow {
+    let last = &sku.row;
+    let unit_cost_usd = last.unit_cost_usd * p.generation_price;
     let dies = maths::whole(last.dies_per_chip as f64 * p.generation_dies).max(1);
     let more_dies = dies as f64 / last.dies_per_chip.max(1) as f64;
     ChipRow {
@@ -270,8 +274,9 @@ fn next_generation(p: &DesignParameters, vendor: &str, last: &ChipRow, now: Mont
         tdp_w: last.tdp_w * p.generation_power,
         dies_per_chip: dies,
         packages_per_wafer: last.packages_per_wafer * p.generation_packages,
-        price_usd: last.price_usd * p.generation_price,
-        unit_cost_usd: last.unit_cost_usd * p.generation_price,
+        price_usd: (sku.price_usd * p.generation_price)
+            .max(unit_cost_usd * p.generation_lowest_markup),
+        unit_cost_usd,
         origin: Origin::Extrapolated,
         parent: None,
         caused_by: None,
@@ -609,6 +614,8 @@ fn best_variant<'a>(
     let mut best_free = 0.0_f64;
     let on_sale =
         catalogue.skus.iter().filter(|s| s.vendor == vendor.id && s.on_sale).map(|s| &s.row);
+    // What buyers would have without rules: the money that they would spend is spent on it.
+    let best_of_all = on_sale.clone().map(|row| worth(p, row, catalogue)).fold(0.0, f64::max);
     let coming = designs
         .projects
         .iter()
@@ -632,7 +639,6 @@ fn best_variant<'a>(
             .filter(|r| any_clause(&r.clauses, parent) != Verdict::Free)
             .max_by_key(|r| (r.row.announced, r.row.treatment, r.id));
         let Some(rule) = caught else { continue };
-        let whole = worth(p, &parent.row, catalogue);
         for allowed in 1..=EVERYTHING {
             let marketed = parent.row.marketed_for_datacentre;
             let Some((chip, touched)) = cut(p, clauses, marketed, attributes(&parent.row), allowed)
@@ -651,7 +657,7 @@ fn best_variant<'a>(
             }
             let margin = (row.price_usd - row.unit_cost_usd) / row.price_usd;
             let gained =
-                if whole > 0.0 { ((performance - best_free) / whole).max(0.0) } else { 0.0 };
+                if best_of_all > 0.0 { ((performance - best_free) / best_of_all).max(0.0) } else { 0.0 };
             let (months, cost) = effort(p, touched);
             let value = margin
                 * demand

@@ -14,7 +14,8 @@
 //! **Plan.** Demand a month of SKU *s*, chips: d = F + max(0, L − inventory − work)/h_b, with F the
 //! smoothed orders (0 from `end` on), L the open orders that the vendor counts on, h_b months to work off
 //! a backlog. A roadmap SKU about to be launched counts with a share of the vendor's forecast
-//! revenue over its price. Relative to what the lines can give h_p months ahead (capacity
+//! revenue over its price. All of it times e^(w g h_p): a vendor plans for when the parts ordered now will be used, and believes the
+//! share w of the trend g = clip((S/S̄ − 1)/T, ±g_max) of its forecast revenue S, S̄' = S̄ + (S − S̄)/T. Relative to what the lines can give h_p months ahead (capacity
 //! and pipeline, stocks spread over h_b), φ_pack, φ_mem, φ_die = min(1, possible / Σ d·need).
 //!
 //! **Starts answer to the scarcest part.** Each die and the memory are ordered up to
@@ -22,7 +23,7 @@
 //! clip(use·(cycle + cover) − stock − work in progress, 0, s·use) a month. So dies do not pile up
 //! when memory or packaging is short, nor the other way round.
 //!
-//! **Chips started.** Wanted units g = max(0, L + F·(cycle + cover) − inventory − work), cut to
+//! **Chips started.** Wanted units u = max(0, L + F·e^(w g c)·c − inventory − work), c = cycle + cover, cut to
 //! the dies, then to the memory, then to the packaging wafers that the vendor has; each cut is shared in proportion
 //! to use × (margin per unit of the scarce part)^m, no SKU above its want. Slots are asked for only
 //! after the first two cuts: a vendor without parts does not hold packaging.
@@ -49,7 +50,7 @@
 use bevy_ecs::prelude::{Query, Res, ResMut, Resource};
 
 use crate::calendar::Month;
-use crate::entities::boards::{ChipMarket, Dock, Fears};
+use crate::entities::boards::{ChipMarket, Dock, Fears, SpendOutlook};
 use crate::entities::chip::{Catalogue, Origin, Sku};
 use crate::entities::chronicle::Chronicle;
 use crate::entities::ledger::{Account, Ledger, Outside, Purpose as PaidFor};
@@ -95,6 +96,12 @@ crate::parameters! {
         backlog_plan_months,
         /// Months ahead at which vendors look at lines' capacity, h_p.
         plan_horizon_months,
+        /// Share of the trend of its sales that a vendor believes will last, w.
+        forecast_trend_belief,
+        /// Months over which a vendor reads the trend, T.
+        forecast_trend_months,
+        /// Largest trend that a vendor builds for, g_max.
+        forecast_trend_max,
         /// Largest start of parts in a month, in months of use, s.
         start_surge,
         /// Exponent on margin per scarce part when SKUs share it, m.
@@ -180,6 +187,10 @@ pub struct FabWorks {
     memory_rate: Vec<f64>,
     totals: Vec<f64>,
     phi: Vec<[f64; 3]>,
+    /// Forecast revenue of each vendor, smoothed, S̄; 0 before there is any.
+    sales_smooth: Vec<f64>,
+    /// Believed trend of each vendor's sales, w·g, ln a month.
+    trend: Vec<f64>,
     scripted_memory: f64,
 }
 
@@ -679,6 +690,7 @@ pub(crate) fn plan(
             works.totals[sku.vendor.index()] += market.forecast[id.index()] * sku.price_usd;
         }
     }
+    read_trends(works, &p);
     for (id, sku) in catalogue.iter() {
         let s = id.index();
         let at_hand = (parts.inventory[s] + works.in_work[s]) as f64;
@@ -689,19 +701,23 @@ pub(crate) fn plan(
             p.assembly_months
         };
         let to_launch = sku.row.launch - now;
+        let trend = works.trend[sku.vendor.index()];
+        let ahead = maths::exp(trend * p.plan_horizon_months);
         let known_ahead = matches!(sku.row.origin, Origin::Roadmap | Origin::Extrapolated);
         if sku.on_sale && building {
             let forecast = market.forecast[s];
             let open = at(&dock.likely, s);
-            works.demand[s] = forecast + (open - at_hand).max(0.0) / plan_months;
-            works.gap[s] = (open + forecast * (cycle + p.chip_cover_months) - at_hand).max(0.0);
+            let months = cycle + p.chip_cover_months;
+            works.demand[s] = (forecast + (open - at_hand).max(0.0) / plan_months) * ahead;
+            let soon = forecast * maths::exp(trend * months);
+            works.gap[s] = (open + soon * months - at_hand).max(0.0);
         } else if !sku.on_sale
             && known_ahead
             && to_launch > 0
             && f64::from(to_launch) <= p.prelaunch_months
         {
-            let expected =
-                p.prelaunch_share * works.totals[sku.vendor.index()] / sku.row.price_usd.max(1.0);
+            let expected = p.prelaunch_share * works.totals[sku.vendor.index()] * ahead
+                / sku.row.price_usd.max(1.0);
             works.demand[s] = expected;
             if f64::from(to_launch) <= cycle + 1.0 {
                 works.gap[s] = (expected * (cycle + p.chip_cover_months) - at_hand).max(0.0);
@@ -745,6 +761,26 @@ pub(crate) fn plan(
             follow(memory, need_memory),
             follow(wafers, need_wafers),
         ];
+    }
+}
+
+/// Follows the trend of vendors' forecast revenue, which stands in `totals`.
+fn read_trends(works: &mut FabWorks, p: &FabsParameters) {
+    works.sales_smooth.resize(works.vendors, 0.0);
+    works.trend.resize(works.vendors, 0.0);
+    let months = p.forecast_trend_months.max(1.0);
+    let ends = works.totals.iter().zip(&mut works.sales_smooth).zip(&mut works.trend);
+    for ((now, smooth), trend) in ends {
+        if *smooth <= 0.0 {
+            *smooth = *now;
+        }
+        *trend = if *smooth > 0.0 {
+            let seen = (now / *smooth - 1.0) / months;
+            p.forecast_trend_belief * seen.clamp(-p.forecast_trend_max, p.forecast_trend_max)
+        } else {
+            0.0
+        };
+        *smooth += (now - *smooth) / months;
     }
 }
 
@@ -1056,6 +1092,7 @@ pub(crate) fn expand(
     switches: Res<Switches>,
     fears: Res<Fears>,
     p: Res<FabsParameters>,
+    outlook: Option<Res<SpendOutlook>>,
     mut works: ResMut<FabWorks>,
     mut chronicle: ResMut<Chronicle>,
     mut lines: Query<(&Line, &mut LineState)>,
@@ -1099,7 +1136,12 @@ pub(crate) fn expand(
                     "expansion_ordered",
                     (&row.id, &row.owner),
                     (ordered, "wafer or GB per month"),
-                    None,
+                    // Nobody would wait for as much without the growth of demand; what self-reliance
+                    // alone asks for has no event.
+                    outlook
+                        .as_ref()
+                        .and_then(|outlook| outlook.event)
+                        .filter(|_| state.backlog_months > p.expansion_target_months),
                     || {
                         format!(
                             "{} begins to expand: {:.1} months of work wait.",
@@ -1229,6 +1271,23 @@ mod tests {
         let mut units = [100.0, 10.0];
         cut(120.0, &[(0, 1.0, 1.0), (1, 2.0, 0.5)], &mut units, &mut Default::default());
         assert_eq!(units, [100.0, 10.0]);
+    }
+
+    #[test]
+    fn vendors_read_a_bounded_trend() {
+        let mut p = FabsParameters::from_values(&mut |_| 0.0);
+        p.forecast_trend_belief = 0.5;
+        p.forecast_trend_months = 6.0;
+        p.forecast_trend_max = 0.1;
+        let mut works = FabWorks { vendors: 2, totals: vec![100.0, 100.0], ..FabWorks::default() };
+        read_trends(&mut works, &p);
+        assert_eq!(works.trend, [0.0, 0.0]);
+        // 130 / 100: 0.3 / 6 = 0.05 a month, half believed; 500 / 100 is cut to 0.1, half believed.
+        works.totals = vec![130.0, 500.0];
+        read_trends(&mut works, &p);
+        assert!((works.trend[0] - 0.025).abs() < 1e-12 && (works.trend[1] - 0.05).abs() < 1e-12);
+        // The level moves a sixth of the way: 105.
+        assert!((works.sales_smooth[0] - 105.0).abs() < 1e-9);
     }
 
     #[test]

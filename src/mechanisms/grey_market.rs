@@ -68,6 +68,7 @@ crate::parameters! {
 #[derive(Resource, Debug, Default)]
 pub struct GreyTrade {
     diverted: Vec<f64>,
+    /// H100e landed up to last month, `[market]`.
     seized_total: Count,
 }
 
@@ -77,8 +78,10 @@ pub(crate) fn opening(country: CountryId, id: &str, p: &GreyParameters, luck: &L
         country,
         ln_premium: maths::ln(p.grey_premium_reference.max(f64::MIN_POSITIVE)),
         offered_usd: Vec::new(),
+        filled: 1.0,
         landed: 0,
         landed_total: 0,
+        landed_h100e: 0.0,
         landed_h100e_total: 0.0,
         seized: 0,
         luck: luck.stream(Purpose::Seizure, key_of(&[id])),
@@ -138,6 +141,7 @@ pub(crate) fn clear(
     }
     for (m, market) in markets.markets.iter_mut().enumerate() {
         market.landed = 0;
+        market.landed_h100e = 0.0;
         market.seized = 0;
         if !switches.grey_market {
             market.offered_usd.clear();
@@ -173,6 +177,7 @@ pub(crate) fn clear(
             value += n as f64 * sku.price_usd * x.attach[sku.vendor.index()] * dear;
         }
         let bought = if value > 0.0 { (demand / value).min(1.0) } else { 0.0 };
+        market.filled = if demand > 0.0 { (value / demand).min(1.0) } else { 1.0 };
         let seizure = market
             .luck
             .month(clock.now)
@@ -223,8 +228,9 @@ pub(crate) fn clear(
                 market.seized += seized;
                 market.landed_total += landed;
                 trade.seized_total += seized;
-                market.landed_h100e_total +=
-                    landed as f64 * sku.row.tops_8bit / catalogue.reference.0;
+                let h100e = landed as f64 * sku.row.tops_8bit / catalogue.reference.0;
+                market.landed_h100e += h100e;
+                market.landed_h100e_total += h100e;
                 if let (true, Some(site)) = (landed > 0, x.home[firm.index()]) {
                     book.shipments.push(Shipment {
                         sku: id,
@@ -277,6 +283,8 @@ pub(crate) fn measure(
         seized += market.seized;
         total += market.landed_total;
         let row = market.country.index();
+        readings.set_for(&LANDED_HERE, row, market.landed as f64);
+        readings.set_for(&LANDED_HERE_H100E, row, market.landed_h100e);
         readings.set_for(&PREMIUM, row, maths::exp(market.ln_premium));
         readings.set_for(&DIVERTED, row, trade.diverted.get(m).copied().unwrap_or(0.0));
     }
@@ -296,6 +304,8 @@ crate::metrics! {
         SEIZED_TOTAL = "grey_seized_units_total", "chips", "The same since the start.";
     }
     Country {
+        LANDED_HERE = "grey_landed_units", "chips/month", "Chips that reached the country through brokers this month.";
+        LANDED_HERE_H100E = "grey_landed_h100e", "H100e/month", "The same in 8-bit H100e.";
         PREMIUM = "grey_premium", "ratio", "Premium of brokers over list price: price / list − 1.";
         DIVERTED = "grey_diverted_share", "share", "Smoothed share of divertible chips that brokers diverted to this destination.";
     }

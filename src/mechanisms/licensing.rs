@@ -276,7 +276,13 @@ pub(crate) fn file_applications(
             (&who.buyer.row.id, &sku.id),
             (order.open as f64, "chips"),
             rule.event.or(order.cause),
-            || format!("{} applies for {} {} ({})", seller.row.id, order.open, sku.id, rule.row.id),
+            || {
+                let (vendor, buyer) = (&seller.row.name, &who.buyer.row.name);
+                format!(
+                    "{vendor} applies to ship {} {} to {buyer} under {}",
+                    order.open, sku.row.name, rule.row.name
+                )
+            },
         );
         licences.applications.push(Application {
             id,
@@ -519,11 +525,14 @@ pub(crate) fn decide(
             (if granted > 0 { granted as f64 } else { units as f64 }, "chips"),
             application.event,
             || {
-                let verb = if granted > 0 { "approves" } else { "denies" };
-                format!(
-                    "{} {verb} {granted} of {units} {} ({})",
-                    rule.row.issuer, sku.id, rule.row.id
-                )
+                let said = match (granted > 0, capped) {
+                    (true, true) => format!("approves {granted} of {units}, to the cap,"),
+                    (true, false) => format!("approves {granted} of {units}"),
+                    (false, true) => format!("denies, for the cap is used up, {units}"),
+                    (false, false) => format!("denies {units}"),
+                };
+                let (issuer, buyer) = (&rule.row.issuer, &who.buyer.row.name);
+                format!("{issuer} {said} {} for {buyer} under {}", sku.row.name, rule.row.name)
             },
         ));
         if granted > 0 {

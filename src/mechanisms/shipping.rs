@@ -6,8 +6,9 @@
 
 use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
+use crate::entities::chip::Catalogue;
 use crate::entities::order::{OrderBook, Shipment};
-use crate::entities::site::{Cohort, Halls};
+use crate::entities::site::{Cohort, Halls, Site};
 use crate::entities::{Clock, Roster};
 use crate::metric::Readings;
 
@@ -15,10 +16,15 @@ use crate::metric::Readings;
 pub(crate) fn deliver(
     clock: Res<Clock>,
     roster: Res<Roster>,
+    catalogue: Res<Catalogue>,
     mut book: ResMut<OrderBook>,
-    mut halls: Query<&mut Halls>,
+    mut readings: ResMut<Readings>,
+    mut halls: Query<(&Site, &mut Halls)>,
     mut due: Local<Vec<Shipment>>,
+    mut delivered: Local<Vec<f64>>,
 ) {
+    delivered.clear();
+    delivered.resize(roster.firms.len(), 0.0);
     due.clear();
     book.shipments.retain(|shipment| {
         let stays = shipment.due > clock.now || shipment.site.index() >= roster.sites.len();
@@ -29,7 +35,14 @@ pub(crate) fn deliver(
     });
     let quarter = clock.now.quarter();
     for shipment in &*due {
-        let Ok(mut halls) = halls.get_mut(roster.sites[shipment.site.index()]) else { continue };
+        let Ok((site, mut halls)) = halls.get_mut(roster.sites[shipment.site.index()]) else {
+            continue;
+        };
+        if let (Some(sum), Some(sku)) =
+            (delivered.get_mut(site.owner.index()), catalogue.skus.get(shipment.sku.index()))
+        {
+            *sum += shipment.units as f64 * sku.row.tops_8bit / catalogue.reference.0;
+        }
         let same = |c: &&mut Cohort| c.sku == shipment.sku && c.quarter == quarter;
         if let Some(cohort) = halls.warehouse.iter_mut().find(same) {
             let count = cohort.count + shipment.units;
@@ -47,6 +60,9 @@ pub(crate) fn deliver(
             });
         }
     }
+    for (firm, h100e) in delivered.iter().enumerate() {
+        readings.set_for(&DELIVERED_H100E, firm, *h100e);
+    }
 }
 
 /// Writes the metrics of shipping.
@@ -58,6 +74,9 @@ pub(crate) fn measure(book: Res<OrderBook>, mut readings: ResMut<Readings>) {
 crate::metrics! {
     World {
         IN_TRANSIT = "in_transit_units", "chips", "Chips shipped and not yet delivered.";
+    }
+    Firm {
+        DELIVERED_H100E = "delivered_h100e", "H100e/month", "8-bit H100e (dense 8-bit throughput / that of the reference chip) delivered this month to the firm's own sites, grey chips included; powered or not.";
     }
 }
 

@@ -1,6 +1,9 @@
 //! The rooms of supply together: fabs, allocation, grey market, shipping. Balances on small
 //! worlds with two vendors, three SKUs and three lines; trajectories on the reference tables.
 
+use std::path::Path;
+use std::sync::OnceLock;
+
 use bevy_ecs::prelude::{Entity, World};
 use bevy_ecs::system::RunSystemOnce;
 use proptest::prelude::*;
@@ -31,6 +34,7 @@ use crate::metric::{Metric, Readings, Scope};
 use crate::random::Luck;
 use crate::schema::{Kind, Row, Value};
 use crate::units::{Count, Money};
+use crate::world::Definition;
 
 const START: Month = Month::new(2022, 1);
 
@@ -49,64 +53,20 @@ fn blank<R: Row>(id: &str) -> R {
     R::build(id.to_owned(), &mut cells)
 }
 
-/// The rows of a table of the reference world.
-fn table<R: Row>(file: &str) -> Vec<R> {
-    let path = format!("{}/worlds/reference/{file}", env!("CARGO_MANIFEST_DIR"));
-    let mut reader = csv::Reader::from_path(path).unwrap();
-    let header = reader.headers().unwrap().clone();
-    let names: Vec<&str> = header.iter().skip(1).collect();
-    assert_eq!(names, R::COLUMNS.iter().map(|c| c.name).collect::<Vec<_>>(), "{file}");
-    let mut rows: Vec<(String, R)> = reader
-        .records()
-        .map(|record| {
-            let record = record.unwrap();
-            let id = record[0].to_owned();
-            let mut cells = R::COLUMNS.iter().zip(record.iter().skip(1)).map(|(column, cell)| {
-                let number = |low: f64, high: f64| {
-                    let x: f64 =
-                        cell.parse().unwrap_or_else(|_| panic!("{file} {id} {}", column.name));
-                    assert!(x >= low && x <= high, "{file} {id} {}", column.name);
-                    x
-                };
-                match column.kind {
-                    _ if cell.is_empty() && column.optional => Value::Missing,
-                    Kind::Text | Kind::Id(_) => {
-                        assert!(!cell.is_empty(), "{file} {id} {}", column.name);
-                        Value::Text(cell.to_owned())
-                    }
-                    Kind::Number { low, high } => Value::Number(number(low, high)),
-                    Kind::Whole { low, high } => {
-                        Value::Whole(number(low as f64, high as f64) as i64)
-                    }
-                    Kind::Flag => Value::Flag(cell.parse().unwrap()),
-                    Kind::Month => Value::Month(cell.parse().unwrap()),
-                    Kind::Choice(words) => {
-                        assert!(words.contains(&cell), "{file} {id} {cell}");
-                        Value::Text(cell.to_owned())
-                    }
-                    Kind::Ids(_) | Kind::Words => {
-                        Value::List(cell.split(' ').map(str::to_owned).collect())
-                    }
-                }
-            });
-            let row = R::build(id.clone(), &mut cells);
-            (id, row)
-        })
-        .collect();
-    rows.sort_by(|a, b| a.0.cmp(&b.0));
-    rows.into_iter().map(|(_, row)| row).collect()
+/// The reference world.
+fn loaded() -> &'static Definition {
+    static LOADED: OnceLock<Definition> = OnceLock::new();
+    LOADED.get_or_init(|| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("worlds/reference");
+        let declared = super::declared_parameters();
+        crate::world::load(&path, &[], &declared).map(|loaded| loaded.definition).unwrap()
+    })
 }
 
-/// The value of a parameter of the supply rooms.
+/// The value of a parameter in the reference world.
 fn parameter(name: &str) -> f64 {
-    use crate::parameters::ParameterRow;
-    ["fabs", "allocation", "grey_market", "shipping"]
-        .iter()
-        .flat_map(|room| table::<ParameterRow>(&format!("parameters.{room}.csv")))
-        .inspect(|row| assert!(row.low <= row.value && row.value <= row.high, "{}", row.id))
-        .find(|row| row.id == name)
-        .unwrap_or_else(|| panic!("no parameter {name}"))
-        .value
+    let found = loaded().parameters.iter().find(|row| row.id == name);
+    found.unwrap_or_else(|| panic!("no parameter {name}")).value
 }
 
 struct Tables {
@@ -164,6 +124,7 @@ fn build(tables: &Tables) -> World {
             kappa_lagged: 1.0,
             reallocated: Money::ZERO,
             shortfall: 0.0,
+            event: None,
         };
         roster
             .firms
@@ -622,6 +583,7 @@ proptest! {
 }
 
 fn reference() -> Tables {
+    let world = loaded();
     let country = |id: &str, bloc| {
         let mut row: CountryRow = blank(id);
         row.bloc = bloc;
@@ -640,12 +602,17 @@ fn reference() -> Tables {
             (blank("bytedance"), 0),
             (blank("meta"), 3),
         ],
-        vendors: table("vendors.csv"),
-        dies: table("dies.csv"),
-        chips: table("chips.csv"),
-        lines: table("lines.csv"),
-        contracts: table("contracts.csv"),
-        stocks: table("stocks.supply.csv"),
+        vendors: world.vendors.clone(),
+        dies: world.dies.clone(),
+        chips: world.chips.clone(),
+        lines: world.lines.clone(),
+        contracts: world.contracts.clone(),
+        stocks: world
+            .stocks
+            .iter()
+            .filter(|row| row.kind != StockKind::Installed)
+            .cloned()
+            .collect(),
         shocks: Vec::new(),
     }
 }
@@ -654,7 +621,7 @@ fn reference() -> Tables {
 /// `cargo test --lib supply_tests::trajectories -- --nocapture`.
 #[test]
 fn trajectories_are_plausible() {
-    static METRICS: std::sync::OnceLock<Vec<&'static Metric>> = std::sync::OnceLock::new();
+    static METRICS: OnceLock<Vec<&'static Metric>> = std::sync::OnceLock::new();
     let metrics = METRICS.get_or_init(|| {
         [fabs::METRICS, allocation::METRICS, grey_market::METRICS, shipping::METRICS].concat()
     });
@@ -737,7 +704,7 @@ fn trajectories_are_plausible() {
         wafers += at(Scope::Line, "line_output", line("tsmc-cowos"));
         hbm += at(Scope::World, "hbm_usd", 0);
         nvidia += at(Scope::Vendor, "datacentre_revenue_usd", vendor("nvidia"));
-        ascend += at(Scope::Vendor, "vendor_shipped_units", vendor("huawei"));
+        ascend += at(Scope::Vendor, "shipped_units", vendor("huawei"));
         for (s, total) in units.iter_mut().enumerate() {
             let n = at(Scope::Sku, "shipped_units", s);
             *total += if n.is_nan() { 0.0 } else { n };

@@ -158,6 +158,7 @@ fn run(case: &Case) -> Vec<Year> {
             kappa_lagged: 1.0,
             reallocated: Money::ZERO,
             shortfall: 0.0,
+            event: None,
         };
         let firm = Firm { id: FirmId::at(i), home: CountryId(0), row: row.clone() };
         let lab = research::lab(row, &case.research, &luck);

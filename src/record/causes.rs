@@ -1,6 +1,6 @@
 //! The event log as a forest: every event hangs on its cause.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::calendar::Month;
 use crate::entities::chronicle::{Event, EventId};
@@ -161,6 +161,35 @@ impl Log {
         places
     }
 
+    /// Positions of the events that a person would tell first, at most `n`: those from which the most
+    /// different things follow, a thing being a kind of event happening to somebody. Of a chain only
+    /// one event is told, and of rules that replace each other only the first.
+    #[must_use]
+    pub fn most_telling(&self, n: usize) -> Vec<usize> {
+        let mut things: Vec<BTreeSet<(&str, &str)>> = vec![BTreeSet::new(); self.entries.len()];
+        for at in (0..self.entries.len()).rev() {
+            if let Some(place) = self.cause[at] {
+                let mut below = std::mem::take(&mut things[at]);
+                below.insert((&self.entries[at].kind, &self.entries[at].subject));
+                things[place].extend(&below);
+                things[at] = below;
+            }
+        }
+        let mut places: Vec<usize> =
+            (0..self.entries.len()).filter(|at| !things[*at].is_empty()).collect();
+        places.sort_by_key(|at| (std::cmp::Reverse(things[*at].len()), *at));
+        let mut told: Vec<usize> = Vec::new();
+        for at in places {
+            let kin = |other: &usize| {
+                self.chain(at).any(|x| x == *other) || self.chain(*other).any(|x| x == at)
+            };
+            if told.len() < n && !told.iter().any(kin) {
+                told.push(at);
+            }
+        }
+        told
+    }
+
     /// What follows at once from `members`, by kind, most frequent first.
     #[must_use]
     pub fn branches(&self, members: &[usize]) -> Vec<Branch> {
@@ -244,6 +273,8 @@ mod tests {
         let counts: Vec<usize> = (0..5).map(|at| log.descendants(at)).collect();
         assert_eq!(counts, [3, 1, 0, 0, 0]);
         assert_eq!(log.most_consequential(5), [0, 1]);
+        // Event 1 stands on the chain of event 0.
+        assert_eq!(log.most_telling(5), [0]);
         let branches = log.branches(&[0]);
         assert_eq!(branches.len(), 1);
         assert_eq!(

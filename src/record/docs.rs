@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::columns;
-use super::ending::{EVENTS, Field, LICENCES, MODELS};
+use super::ending::{EVENTS, Field, LICENCES, MODELS, SKUS};
 use super::manifest::PARTS;
 use crate::metric::{Metric, Scope};
 
@@ -25,6 +25,7 @@ version of the program and whether events were kept; the same folder name means 
 | `firms.csv`, `vendors.csv`, `countries.csv`, `chips.csv`, `lines.csv` | a row a month and member |
 | `licences.csv` | a row a licence application, from filing to end |
 | `models.csv` | a row a model released |
+| `skus.csv` | a row a chip (SKU): what it is, designed ones included |
 | `events.csv` | what happened, to whom and because of what (not with `--no-events`) |
 
 ## How cells are written
@@ -55,6 +56,7 @@ pub fn markdown(metrics: &'static [&'static Metric]) -> String {
     }
     fixed(&mut page, "`licences.csv`: a row an application", &LICENCES);
     fixed(&mut page, "`models.csv`: a row a model", &MODELS);
+    fixed(&mut page, "`skus.csv`: a row a chip (SKU)", &SKUS);
     fixed(&mut page, "`events.csv`: a row an event", &EVENTS);
     let _ = write!(
         page,

@@ -3,7 +3,7 @@
 use bevy_ecs::prelude::World;
 
 use super::csv_text::CsvText;
-use crate::entities::chip::Catalogue;
+use crate::entities::chip::{Catalogue, Sku};
 use crate::entities::chronicle::{Chronicle, Event, EventId};
 use crate::entities::licence::{Application, LicenceBook};
 use crate::entities::model::{Model, ModelBook};
@@ -100,6 +100,36 @@ pub const EVENTS: [Field; 9] = [
     field("text", "text", "One sentence for a person."),
 ];
 
+/// The columns of `skus.csv`.
+pub const SKUS: [Field; 17] = [
+    field(
+        "id",
+        "id",
+        "Id of the chip in the world's `chips` table, or the name that the model gave it.",
+    ),
+    field("name", "text", "Name for people."),
+    field("vendor", "id", "The vendor."),
+    field("parent", "id", "The chip that it is a cut of; empty if none."),
+    field(
+        "origin",
+        "word",
+        "roadmap, historical_variant, extrapolated (a generation after the known roadmap) or \
+         designed (a compliance variant of the run).",
+    ),
+    field("caused_by", "id", "The rule without which it would not exist; empty if none."),
+    field("launch", "month", "First month of volume shipments."),
+    field("end", "month", "First month without new starts; empty: to the end."),
+    field("tpp", "TPP", "Total processing performance; empty where unpublished."),
+    field("performance_density", "TPP/mm²", "TPP over die area; empty where unpublished."),
+    field("interconnect_gbps", "GB/s", "Bidirectional interconnect; empty where unpublished."),
+    field("memory_bandwidth_gbps", "GB/s", "Memory bandwidth; empty where unpublished."),
+    field("tflops_16bit", "TFLOP/s", "Dense 16-bit throughput."),
+    field("tops_8bit", "TOP/s", "Dense 8-bit throughput."),
+    field("hbm_gb", "GB", "High-bandwidth memory."),
+    field("tdp_w", "W", "Thermal design power."),
+    field("price_usd", "USD", "List price at launch."),
+];
+
 /// What a run leaves besides its months.
 #[derive(Clone, Debug, Default)]
 pub struct Ending {
@@ -111,8 +141,8 @@ pub struct Ending {
     pub events: Vec<Event>,
     /// Ids of members.
     pub names: Names,
-    /// Ids of SKUs by dense id, designed ones included.
-    pub skus: Vec<String>,
+    /// SKUs by dense id, designed ones included.
+    pub skus: Vec<Sku>,
     /// Ids of rules by dense id, those that a moving stance issued included.
     pub rules: Vec<String>,
 }
@@ -131,7 +161,7 @@ impl Ending {
                 .remove_resource::<Chronicle>()
                 .map_or_else(Vec::new, Chronicle::into_events),
             names: world.remove_resource::<Names>().unwrap_or_default(),
-            skus: catalogue.skus.into_iter().map(|sku| sku.id).collect(),
+            skus: catalogue.skus,
             rules: rulebook.rules.into_iter().map(|rule| rule.row.id).collect(),
         }
     }
@@ -147,7 +177,7 @@ impl Ending {
                 .text(id(&self.names.regulators, a.regulator.index()))
                 .text(id(&self.names.vendors, a.vendor.index()))
                 .text(id(&self.names.firms, a.buyer.index()))
-                .text(id(&self.skus, a.sku.index()))
+                .text(self.skus.get(a.sku.index()).map_or("", |sku| sku.id.as_str()))
                 .word(Some(a.units))
                 .word(Some(a.granted))
                 .word(Some(a.shipped))
@@ -159,6 +189,35 @@ impl Ending {
                 .text(a.outcome.word())
                 .text(a.conditions)
                 .word(a.event.map(|EventId(event)| event));
+            csv.end();
+        }
+        csv
+    }
+
+    /// `skus.csv`.
+    #[must_use]
+    pub fn skus_csv(&self) -> CsvText {
+        let mut csv = CsvText::new(SKUS.iter().map(|f| f.name));
+        for sku in &self.skus {
+            let (row, none) = (&sku.row, f64::NAN);
+            let parent = sku.parent.and_then(|parent| self.skus.get(parent.index()));
+            csv.text(&sku.id)
+                .text(&row.name)
+                .text(id(&self.names.vendors, sku.vendor.index()))
+                .text(parent.map_or("", |parent| parent.id.as_str()))
+                .text(row.origin.word())
+                .text(sku.caused_by.map_or("", |rule| id(&self.rules, rule.index())))
+                .word(Some(row.launch))
+                .word(row.end)
+                .number(row.tpp.unwrap_or(none))
+                .number(row.performance_density.unwrap_or(none))
+                .number(row.interconnect_gbps.unwrap_or(none))
+                .number(row.memory_bandwidth_gbps.unwrap_or(none))
+                .number(row.tflops_16bit)
+                .number(row.tops_8bit)
+                .number(row.hbm_gb)
+                .number(row.tdp_w)
+                .number(row.price_usd);
             csv.end();
         }
         csv

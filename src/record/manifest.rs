@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::columns;
-use super::ending::{EVENTS, Field, LICENCES, MODELS};
+use super::ending::{EVENTS, Field, LICENCES, MODELS, SKUS};
 use super::folder::{Document, sha256};
 use crate::calendar::Month;
 use crate::metric::{Metric, Scope};
@@ -180,8 +180,8 @@ impl Manifest {
 
 /// Name and columns of the tables that are not made of metrics.
 #[must_use]
-pub const fn fixed_tables() -> [(&'static str, &'static [Field]); 3] {
-    [("licences", &LICENCES), ("models", &MODELS), ("events", &EVENTS)]
+pub const fn fixed_tables() -> [(&'static str, &'static [Field]); 4] {
+    [("licences", &LICENCES), ("models", &MODELS), ("skus", &SKUS), ("events", &EVENTS)]
 }
 
 /// A word of a shell command.

@@ -236,8 +236,7 @@ pub(super) fn read_layers(
         let asked = toml_file::read(text, file, &mut layer.statements, reader.problems);
         layers.push(layer);
         if let Some(inherit) = asked.inherit {
-            let message =
-                "only the folder of a whole world inherits tables; a variant rests on what it extends";
+            let message = "only the folder of a whole world inherits tables; a variant rests on what it extends";
             reader.problems.add(inherit.at, "inherit", message);
         }
         if let Some((wanted, at)) = asked.extends {

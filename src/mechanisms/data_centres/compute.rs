@@ -6,6 +6,7 @@ use super::power::{cheapest_on_sale, work_of_skus};
 use super::{
     COMPUTE_ABROAD, COMPUTE_OWNED, COMPUTE_OWNED_TRAIN, COMPUTE_RENTED, COMPUTE_RENTED_ABROAD,
     COMPUTE_SHARE_LOCATED, COMPUTE_SHARE_OWNED, COMPUTE_SHARE_RENTED, COMPUTE_SHARE_USABLE,
+    COMPUTE_USABLE,
     CORE_SHARE, COUNTRY_DRAWN, COUNTRY_H100E, COUNTRY_POWER, DRAWN, DataCentreParameters, ENERGY,
     EXPERIMENT_SHARE, EXPERIMENTS, FirmTally, FleetTally, H100E_CONSTRAINED, H100E_TOTAL,
     H100E_UNCONSTRAINED, HEADROOM, INSTALLED, POWER, POWER_DRAWN_MW, REFUSED, RENT, RENTAL_PRICE,
@@ -17,9 +18,7 @@ use crate::entities::chip::Catalogue;
 use crate::entities::country::{Country, Grid};
 use crate::entities::firm::{Compute, Firm, Group, Lab, Purse};
 use crate::entities::ledger::{Account, Ledger, Purpose};
-use crate::entities::site::{
-    Halls, Retirements, Site, annuity_years, energy_usd_year,
-};
+use crate::entities::site::{Halls, Retirements, Site, annuity_years, energy_usd_year};
 use crate::entities::vendor::{Sales, Vendor};
 use crate::entities::{FirmId, Roster, Settings, Switches};
 use crate::maths;
@@ -72,8 +71,8 @@ pub(crate) fn measure_fleets(
         let (mut train, mut serve, mut paid) = (0.0, 0.0, 0.0);
         for cohort in &halls.cohorts {
             let sku = catalogue.sku(cohort.sku);
-            let users = cohort.count as f64
-                * software.get(sku.vendor.index()).copied().unwrap_or(1.0);
+            let users =
+                cohort.count as f64 * software.get(sku.vendor.index()).copied().unwrap_or(1.0);
             let trains = users * sku.train_paper;
             train += trains;
             serve += users * sku.serve_paper;
@@ -86,8 +85,8 @@ pub(crate) fn measure_fleets(
         }
         for cohort in &halls.warehouse {
             let sku = catalogue.sku(cohort.sku);
-            let users = cohort.count as f64
-                * software.get(sku.vendor.index()).copied().unwrap_or(1.0);
+            let users =
+                cohort.count as f64 * software.get(sku.vendor.index()).copied().unwrap_or(1.0);
             firm.waiting_serve += users * sku.serve_paper;
             firm.waiting_chips += cohort.count;
             tally.waiting[cohort.sku.index()] += cohort.count;
@@ -142,7 +141,15 @@ pub(crate) fn value_compute(
     mut captive: Local<Vec<bool>>,
     mut attach: Local<Vec<f64>>,
 ) {
-    work_of_skus(&catalogue, &roster, &vendors, p.train_weight, &mut paper, &mut software, &mut work);
+    work_of_skus(
+        &catalogue,
+        &roster,
+        &vendors,
+        p.train_weight,
+        &mut paper,
+        &mut software,
+        &mut work,
+    );
     captive.clear();
     attach.clear();
     for (vendor, _) in vendors.iter_many(&roster.vendors).flatten() {
@@ -282,8 +289,9 @@ pub(crate) fn split_compute(
         let core = if serve > 0.0 { (need * own.serve / serve).min(1.0) } else { need };
         let free = 1.0 - core;
         let serving = if firm.row.developer {
-            let step = p.service_share_adjustment
-                * (compute.utilisation - p.serving_utilisation_target);
+            // Full machines cannot tell a small shortage from a large one; what was wanted can.
+            let felt = compute.utilisation.max(compute.demand_pressure.min(2.0));
+            let step = p.service_share_adjustment * (felt - p.serving_utilisation_target);
             (compute.serving_share + step).max(p.serving_share_floor).clamp(0.0, free)
         } else {
             free
@@ -340,6 +348,7 @@ pub(crate) fn record_compute(
             (&COMPUTE_OWNED, counted.serve),
             (&COMPUTE_OWNED_TRAIN, counted.train),
             (&COMPUTE_RENTED, compute.rented_serve_h100e),
+            (&COMPUTE_USABLE, (counted.serve + compute.rented_serve_h100e).max(0.0)),
             (&COMPUTE_RENTED_ABROAD, compute.rented_abroad_h100e),
             (&COMPUTE_ABROAD, counted.serve_abroad),
             (&WAREHOUSE, counted.waiting_chips as f64),

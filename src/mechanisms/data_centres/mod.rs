@@ -29,7 +29,7 @@
 //! `procurement`, which applies `remote_access` rules) are served in proportion.
 //!
 //! **Split.** Core workloads need `core₀ · e^(−x_core (ln A_serve − ln A_serve,0))` of what the firm
-//! owns. Serving: `ω' = clip(ω + r(utilisation − target), floor, 1 − core)`; of the rest x_T
+//! owns. Serving: `ω' = clip(ω + r(max(utilisation, min(pressure, 2)) − target), floor, 1 − core)`; of the rest x_T
 //! trains and 1 − x_T experiments. Firms that are not developers serve with all that is not core.
 //!
 //! Sources: IEA, *Energy and AI* (2025) for lead times and growth; Uptime Institute and LBNL (2024)
@@ -243,6 +243,7 @@ crate::metrics! {
     Firm {
         COMPUTE_OWNED = "compute_owned_h100e", "H100e", "Installed and powered compute that the firm owns, serving performance.";
         COMPUTE_OWNED_TRAIN = "compute_owned_train_h100e", "H100e", "Installed and powered compute that the firm owns, training performance.";
+        COMPUTE_USABLE = "compute_usable_h100e", "H100e", "compute_owned_h100e + compute_rented_h100e, at least 0: what the firm can use, serving performance.";
         COMPUTE_RENTED = "compute_rented_h100e", "H100e", "Compute rented from hosts minus compute lent to tenants, serving performance.";
         COMPUTE_RENTED_ABROAD = "compute_rented_abroad_h100e", "H100e", "Part of the rented compute that comes from the open market abroad.";
         COMPUTE_ABROAD = "compute_abroad_h100e", "H100e", "Installed compute of the firm's own sites outside its home country, serving performance.";

@@ -116,7 +116,7 @@ pub(crate) fn ask_for_power(
                 "power_refused",
                 (&country.row.id, ""),
                 (refused, "MW"),
-                None,
+                outlook.event,
                 || format!("{} cannot connect {refused:.0} MW that data centres asked for", country.row.name),
             );
         }
@@ -180,7 +180,15 @@ pub(crate) fn retire_chips(
     mut work: Local<Vec<f64>>,
 ) {
     const QUARTER_MONTHS: f64 = 3.0;
-    work_of_skus(&catalogue, &roster, &vendors, p.train_weight, &mut paper, &mut software, &mut work);
+    work_of_skus(
+        &catalogue,
+        &roster,
+        &vendors,
+        p.train_weight,
+        &mut paper,
+        &mut software,
+        &mut work,
+    );
     let life = maths::whole(p.chip_life_months / QUARTER_MONTHS).max(1) as i32;
     let mut all = sites.iter_many_mut(&roster.sites);
     while let Some(Ok((site, mut halls))) = all.fetch_next() {
@@ -221,15 +229,22 @@ pub(crate) fn install_chips(
     mut software: Local<Vec<f64>>,
     mut work: Local<Vec<f64>>,
 ) {
-    work_of_skus(&catalogue, &roster, &vendors, p.train_weight, &mut paper, &mut software, &mut work);
+    work_of_skus(
+        &catalogue,
+        &roster,
+        &vendors,
+        p.train_weight,
+        &mut paper,
+        &mut software,
+        &mut work,
+    );
     let quarter = clock.now.quarter();
     let mut all = sites.iter_many_mut(&roster.sites);
     while let Some(Ok((site, mut halls))) = all.fetch_next() {
         let Ok(country) = countries.get(roster.countries[site.country.index()]) else { continue };
         let halls = &mut *halls;
-        let draw = |sku: SkuId| {
-            chip_mw(catalogue.sku(sku).row.tdp_w, p.server_overhead, country.row.pue)
-        };
+        let draw =
+            |sku: SkuId| chip_mw(catalogue.sku(sku).row.tdp_w, p.server_overhead, country.row.pue);
         halls.drawn_mw = halls.cohorts.iter().map(|c| c.count as f64 * draw(c.sku)).sum();
         if halls.warehouse.is_empty() {
             continue;

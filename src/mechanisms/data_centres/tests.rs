@@ -22,7 +22,10 @@ const NOW: Month = Month::new(2024, 3);
 fn parameters() -> DataCentreParameters {
     DataCentreParameters::from_values(&mut |name| match name {
         "server_overhead" | "fleet_utilisation" | "opening_pipeline" | "hosting_overhead" => 1.0,
-        "train_weight" | "rent_markup" | "abroad_rent_markup" | "training_share_of_research"
+        "train_weight"
+        | "rent_markup"
+        | "abroad_rent_markup"
+        | "training_share_of_research"
         | "abroad_offer_share" => 0.5,
         "chip_life_months" => 60.0,
         "opening_fleet_quarters" | "displacement_ratio" => 4.0,

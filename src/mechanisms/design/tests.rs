@@ -127,10 +127,17 @@ fn worth_of_the_compute_cut_is_about_a_quarter() {
 #[test]
 fn generations_grow_from_the_last_one() {
     let p = parameters();
-    let last = chip("rubin", [Some(140_000.0), Some(86.0), Some(3600.0), Some(22_000.0)]).row;
-    let mut last = last;
-    last.dies_per_chip = 2;
+    let mut last = chip("rubin", [Some(140_000.0), Some(86.0), Some(3600.0), Some(22_000.0)]);
+    last.row.dies_per_chip = 2;
+    // Its successor is priced from what it sells for, not from its launch price.
+    last.price_usd = 0.5 * last.row.price_usd;
     let next = next_generation(&p, "nvidia", &last, Month::new(2028, 9));
+    assert!((next.price_usd - 0.5 * last.row.price_usd * p.generation_price).abs() < 1e-6);
+    // A price below cost is not repeated.
+    last.price_usd = 0.0;
+    let floor = next_generation(&p, "nvidia", &last, Month::new(2028, 9));
+    let cost = last.row.unit_cost_usd * p.generation_price;
+    assert!((floor.price_usd - cost * p.generation_lowest_markup).abs() < 1e-6);
     assert_eq!(next.id, "nvidia-2028-09");
     assert_eq!(next.dies_per_chip, 3); // 2 · 1.3 = 2.6
     assert!((next.tpp.unwrap() - 294_000.0).abs() < 1e-6);

@@ -6,7 +6,9 @@ use super::cash::kept_cash;
 use super::{
     F_AI_CAPEX, F_AI_REVENUE, F_CAPEX, F_CAPITAL, F_CASH, F_CEILING, F_CORE, F_DEBT, F_EQUITY,
     F_FCF, F_INTENSITY, F_OCF, F_PAYBACK, F_REVENUE, F_SHORT, F_UPLIFT, F_UPLIFT_PERCENT, F_VALUE,
-    FinanceParameters, Terms, W_CAPEX, W_CAPEX_TOTAL, W_CAPITAL, W_EXPECTED,
+    FinanceParameters, Terms, W_CAPEX, W_CAPEX_CONSTRAINED, W_CAPEX_TOTAL, W_CAPEX_UNCONSTRAINED,
+    W_CAPITAL, W_EXPECTED, W_INTENSITY_CONSTRAINED, W_INTENSITY_UNCONSTRAINED,
+    W_PAYBACK_CONSTRAINED, W_PAYBACK_UNCONSTRAINED, W_VALUE_CONSTRAINED, W_VALUE_UNCONSTRAINED,
 };
 use crate::entities::boards::SpendOutlook;
 use crate::entities::chronicle::Chronicle;
@@ -15,6 +17,9 @@ use crate::entities::ledger::{Account, Ledger, Purpose};
 use crate::entities::{Clock, Roster, Settings, Switches};
 use crate::maths;
 use crate::metric::Readings;
+
+/// Hundredths in a whole.
+const PERCENT: f64 = 100.0;
 
 /// At the end of a quarter, lets investors of public firms judge free cash flow.
 pub(crate) fn answer_to_investors(
@@ -151,21 +156,36 @@ pub(crate) fn plan_capex(
         let target = if stopped { 0.0 } else { wanted.min(ceiling.max(0.0)) };
         let before = f.ai_capex_usd_year;
         f.ai_capex_usd_year += p.capex_adjustment * (target - before);
+        // A plan that doubles is news in the first month of a year.
+        if clock.now.month() == 1 && before > 0.0 && target >= 2.0 * before {
+            let factor = target / before;
+            let id = chronicle.log(
+                clock.now,
+                "capex_plan_raised",
+                (&row.id, ""),
+                (target, "USD/year"),
+                outlook.event,
+                || format!("{} aims at {factor:.1} times its AI capex: it expects more demand", row.name),
+            );
+            f.event = Some(id);
+        }
         // A year's plan that starts to fall is news once a year, in its first month.
         if clock.now.month() == 1 && target < before * (1.0 - p.capex_adjustment) && before > 0.0 {
-            let bound = if stopped {
-                "it is short of cash"
+            let (bound, cause) = if stopped {
+                ("it is short of cash", f.event)
             } else if wanted > ceiling {
-                "its cash flow and debt allow no more"
+                ("its cash flow and debt allow no more", f.event.filter(|_| f.capex_ceiling < terms.ceiling))
+            } else if purse.kappa > 1.0 && purse.event.is_some() {
+                ("compute is too dear to earn its cost", purse.event)
             } else {
-                "it expects to need no more"
+                ("it expects to need no more", None)
             };
             let id = chronicle.log(
                 clock.now,
                 "capex_plan_cut",
                 (&row.id, ""),
                 (target, "USD/year"),
-                f.event,
+                cause,
                 || format!("{} lowers its plan for AI capex: {bound}", row.name),
             );
             f.event = Some(id);
@@ -201,6 +221,8 @@ pub(crate) fn measure(
         0.0
     };
     let (mut ai_capex, mut capex, mut capital) = (0.0, 0.0, 0.0);
+    // Of the constrained and the unconstrained: AI capex, revenue, AI capital, income, value.
+    let mut groups = [[0.0; 5]; 2];
     let mut each = firms.iter_many_mut(&roster.firms);
     while let Some(Ok((firm, mut finance, compute))) = each.fetch_next() {
         let (row, f, i) = (&firm.row, &mut *finance, firm.id.index());
@@ -234,11 +256,21 @@ pub(crate) fn measure(
         ai_capex += f.ai_capex_usd_year;
         capex += total;
         capital += f.ai_capital_usd;
+        if let Some(sums) = match row.group {
+            Group::Constrained => Some(&mut groups[0]),
+            Group::Unconstrained => Some(&mut groups[1]),
+            Group::Neither => None,
+        } {
+            let terms = [f.ai_capex_usd_year, revenue, f.ai_capital_usd, income, f.value_usd];
+            for (sum, term) in sums.iter_mut().zip(terms) {
+                *sum += term;
+            }
+        }
         for (metric, value) in [
             (&F_REVENUE, revenue),
             (&F_CORE, f.core_revenue_usd_year),
             (&F_UPLIFT, uplift),
-            (&F_UPLIFT_PERCENT, f.uplifted_revenue_usd_year / 100.0),
+            (&F_UPLIFT_PERCENT, f.uplifted_revenue_usd_year / PERCENT),
             (&F_AI_REVENUE, f.ai_revenue_usd_year),
             (&F_OCF, f.operating_cash_flow_usd_year),
             (&F_FCF, f.free_cash_flow_usd_year),
@@ -255,6 +287,34 @@ pub(crate) fn measure(
             (&F_EQUITY, ledger.this_month(account, Purpose::Equity).amount(quantum)),
         ] {
             readings.set_for(metric, i, value);
+        }
+    }
+    let ratio = |a: f64, b: f64| if b > 0.0 { a / b } else { f64::NAN };
+    let [constrained, unconstrained] = groups;
+    for ([spent, revenue, fleet, income, value], metrics) in [
+        (
+            constrained,
+            [
+                &W_CAPEX_CONSTRAINED,
+                &W_INTENSITY_CONSTRAINED,
+                &W_PAYBACK_CONSTRAINED,
+                &W_VALUE_CONSTRAINED,
+            ],
+        ),
+        (
+            unconstrained,
+            [
+                &W_CAPEX_UNCONSTRAINED,
+                &W_INTENSITY_UNCONSTRAINED,
+                &W_PAYBACK_UNCONSTRAINED,
+                &W_VALUE_UNCONSTRAINED,
+            ],
+        ),
+    ] {
+        for (metric, x) in
+            metrics.into_iter().zip([spent, ratio(spent, revenue), ratio(fleet, income), value])
+        {
+            readings.set(metric, x);
         }
     }
     readings.set(&W_CAPEX, ai_capex);

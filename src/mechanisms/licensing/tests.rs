@@ -105,6 +105,7 @@ fn what_is_refused_returns_to_the_budget() {
         kappa_lagged: 1.0,
         reallocated: Money::ZERO,
         shortfall: 0.0,
+        event: None,
     };
     take_off(&mut order, 4, &mut purse);
     assert_eq!((order.open, purse.escrow.quanta(), purse.unspent.quanta()), (6, 780, 520));
@@ -149,6 +150,7 @@ fn world(treatment: Treatment) -> (World, Entity) {
         kappa_lagged: 1.0,
         reallocated: Money::ZERO,
         shortfall: 0.0,
+        event: None,
     };
     let firm = world.spawn((firm, purse)).id();
     let site = Site { id: SiteId(0), owner: FirmId(0), country: CountryId(1), row: blank("s") };

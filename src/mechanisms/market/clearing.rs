@@ -326,6 +326,7 @@ pub(crate) fn clear(
                 .sum();
             t.pressure[i] = if had > 0.0 { wanted / had } else { 0.0 };
         }
+        compute.demand_pressure = t.pressure[i];
         compute.utilisation = if had > 0.0 { ((had - spare) / had).clamp(0.0, 1.0) } else { 0.0 };
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn grow_spend(
     for (at, shock) in script.beginning(clock.now) {
         if shock.kind == ShockKind::DemandGrowth {
             let cause = script.happened.get(at).copied().flatten();
-            chronicle.log(
+            let event = chronicle.log(
                 clock.now,
                 "demand_discovered",
                 (&shock.id, ""),
@@ -33,6 +33,10 @@ pub(crate) fn grow_spend(
                 cause,
                 || format!("AI spend now grows by {} ln/year: {}", shock.quantity, shock.name),
             );
+            // A change in some countries alone does not move the world's plans.
+            if shock.subjects.is_empty() {
+                outlook.event = Some(event);
+            }
         }
     }
     let first = clock.elapsed() == 0;
@@ -90,6 +94,21 @@ fn pace(p: &MarketParameters, demand: &Demand, elapsed: i32) -> f64 {
     maths::pow(pace, p.spend_pace_exponent)
 }
 
+/// What a hosted tier is worth to talk about, dex: its quality less what its price takes from it.
+fn renown(p: &MarketParameters, offers: &Offers, tier: usize) -> f64 {
+    let (quality, price) = (offers.quality[tier], offers.price_usd_m[tier]);
+    if !quality.is_finite() || price <= 0.0 || !price.is_finite() || p.quality_weight <= 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    quality - p.awareness_price_weight * p.price_weight / p.quality_weight * maths::ln(price)
+}
+
+/// Awareness after its odds were multiplied by `odds`.
+fn multiply_odds(w: f64, odds: f64) -> f64 {
+    let after = 1.0 + w * (odds - 1.0);
+    if after > 0.0 { (w * odds / after).clamp(0.0, 1.0) } else { w }
+}
+
 /// Lets awareness of each developer grow where its best model is near the best anywhere.
 pub(crate) fn spread_awareness(
     p: Res<MarketParameters>,
@@ -113,19 +132,20 @@ pub(crate) fn spread_awareness(
                 (whom, &shock.id),
                 (shock.quantity, "1"),
                 cause,
-                || format!("awareness abroad × {}: {}", shock.quantity, shock.name),
+                || format!("odds of awareness × {}: {}", shock.quantity, shock.name),
             );
         }
     }
-    let best = offers.quality.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let best = (0..offers.quality.len())
+        .map(|tier| renown(&p, &offers, tier))
+        .fold(f64::NEG_INFINITY, f64::max);
     for (d, firm) in firms
         .iter_many(trading.developers.iter().map(|f| roster.firms[f.index()]))
         .flatten()
         .enumerate()
     {
-        let mine = offers.quality[d * TIERS..(d + 1) * TIERS]
-            .iter()
-            .copied()
+        let mine = (d * TIERS..(d + 1) * TIERS)
+            .map(|tier| renown(&p, &offers, tier))
             .fold(f64::NEG_INFINITY, f64::max);
         // 1 within the gap, 0 beyond twice the gap.
         let near = if mine.is_finite() && p.awareness_gap_dex > 0.0 {
@@ -145,13 +165,13 @@ pub(crate) fn spread_awareness(
             continue;
         }
         let mut each = countries.iter_many_mut(&roster.countries);
-        while let Some(Ok((country, mut demand))) = each.fetch_next() {
+        while let Some(Ok((_, mut demand))) = each.fetch_next() {
             let w = &mut demand.awareness[firm.id.index()];
-            if country.id == firm.home || !switches.awareness {
+            if !switches.awareness {
                 *w = 1.0;
                 continue;
             }
-            *w = (*w * jump).clamp(0.0, 1.0);
+            *w = multiply_odds(*w, jump);
             *w = (*w + near * p.awareness_growth * *w * (1.0 - *w)).min(1.0);
         }
     }
@@ -199,6 +219,15 @@ mod tests {
     }
 
     #[test]
+    fn events_multiply_the_odds_of_awareness() {
+        // Odds 1/99 × 100 = 100/99: w = 100/199.
+        assert!((multiply_odds(0.01, 100.0) - 100.0 / 199.0).abs() < 1e-12);
+        assert_eq!(multiply_odds(0.3, 1.0), 0.3);
+        assert_eq!(multiply_odds(1.0, 5.0), 1.0);
+        assert_eq!(multiply_odds(0.5, 0.0), 0.0);
+    }
+
+    #[test]
     fn expected_spend_follows_the_richards_curve() {
         // s = 1: E x / (1 + f (x − 1)) with E = 10, E_max = 100, x = e^(2·0.6931472) = 4:
         // 40 / (1 + 0.1 · 3) = 30.769.
@@ -207,6 +236,7 @@ mod tests {
             spend_max_usd_year: 100.0,
             expected_growth: maths::ln(2.0),
             saturation_shape: 1.0,
+            event: None,
         };
         assert!((outlook.expected(2.0) - 30.769_230_77).abs() < 1e-6);
         // s = 0.5: f^s = 0.31623, x^s = 2: 40 / 1.31623² = 23.089.

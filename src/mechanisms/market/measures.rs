@@ -4,9 +4,10 @@ use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
 use super::{MarketParameters, TIERS, Trading};
 use crate::entities::boards::{Offers, SELF_HOSTED, SpendOutlook};
+use crate::entities::chronicle::Chronicle;
 use crate::entities::country::{Bloc, Country, Demand};
 use crate::entities::firm::{Compute, Firm, Group, Lab};
-use crate::entities::model::Tier;
+use crate::entities::model::{ModelBook, Tier};
 use crate::entities::{Clock, Roster};
 use crate::maths;
 use crate::metric::Readings;
@@ -40,6 +41,13 @@ crate::metrics! {
         REFERENCE_PRICE = "cheapest_reference_price_usd_m", "USD/M tokens", "Lowest posted price among hosted tiers of quality ≥ reference_quality (the level of the 2.1e25 FLOP model of 2022).";
         ROUTER_SHARE = "router_share", "share", "Observation operator of a neutral router: share of constrained developers' hosted tiers in P ∝ w e^(μ_q q − f μ_p ln p), f = router_price_factor, w = mean awareness outside China (by spend) with its odds multiplied by router_awareness_odds.";
         SERVING_USE = "serving_utilisation", "share", "Compute used over compute for serving, all developers and hosts of open models.";
+        OPEN_DOWNLOADS = "open_download_share", "share", "Tokens run from open weights of the constrained group's developers over all tokens run from open weights on countries' own compute: stands for downloads of open models.";
+        COST_CONSTRAINED = "cost_per_token_usd_m_constrained", "USD/M tokens", "Fleet-average cost of tokens served, mean over the constrained group's developers weighted by their tokens.";
+        COST_UNCONSTRAINED = "cost_per_token_usd_m_unconstrained", "USD/M tokens", "The same over the unconstrained group's developers.";
+        REQUEST_CONSTRAINED = "cost_per_request_usd_constrained", "USD", "Fleet-average cost of all requests served by the constrained group's developers over their number.";
+        REQUEST_UNCONSTRAINED = "cost_per_request_usd_unconstrained", "USD", "The same over the unconstrained group's developers.";
+        DENSITY_CONSTRAINED = "inference_density_constrained", "tokens/J", "Tokens served by the constrained group's developers over the energy that serving them takes, PUE included.";
+        DENSITY_UNCONSTRAINED = "inference_density_unconstrained", "tokens/J", "The same over the unconstrained group's developers.";
         OPEN_SHARE = "self_hosted_share", "share", "Tokens from open models on countries' own compute over all tokens.";
     }
     Firm {
@@ -120,8 +128,12 @@ pub(crate) fn measure(
     mut readings: ResMut<Readings>,
     firms: Query<(&Firm, &Compute, &Lab)>,
     countries: Query<(&Country, &Demand)>,
+    models: Res<ModelBook>,
+    mut chronicle: ResMut<Chronicle>,
     mut buffers: Local<(Vec<f64>, Vec<f64>, Vec<f64>, Vec<f64>)>,
+    mut year_ago: Local<Vec<[f64; 3]>>,
 ) {
+    year_ago.resize(roster.firms.len(), [f64::NAN; 3]);
     let (t, hosted, options) = (&*trading, trading.hosted, trading.options());
     let (third_of, known, paid_to, list) = &mut *buffers;
     third_of.clear();
@@ -141,6 +153,7 @@ pub(crate) fn measure(
     let mut third = Third::default();
     let (mut tokens, mut china, mut paid, mut unserved, mut requests) = (0.0, 0.0, 0.0, 0.0, 0.0);
     let (mut open, mut abroad, mut third_spend) = (0.0, 0.0, 0.0);
+    let mut open_constrained = 0.0;
     for (country, demand) in countries.iter_many(&roster.countries).flatten() {
         let c = country.id.index();
         let mut here = (0.0, 0.0, 0.0, 0.0, 0.0); // constrained, its money, profit, open, open constrained
@@ -178,6 +191,7 @@ pub(crate) fn measure(
         paid += demand.paid_usd;
         unserved += demand.unserved_usd;
         open += here.3;
+        open_constrained += here.4;
         if country.row.bloc == Bloc::China {
             china += demand.tokens_m;
         } else {
@@ -227,8 +241,10 @@ pub(crate) fn measure(
         readings.set_for(&C_HOST, c, demand.self_host_h100e);
     }
 
+    // Of the constrained and the unconstrained: tokens, cost, energy, requests, their cost.
+    let mut sums = [[0.0; 4]; 2];
     let (mut had, mut used_compute) = (0.0, 0.0);
-    for (firm, compute, _) in firms.iter_many(&roster.firms).flatten() {
+    for (firm, compute, lab) in firms.iter_many(&roster.firms).flatten() {
         let i = firm.id.index();
         let capacity = if firm.row.developer {
             compute.serving_h100e.max(0.0)
@@ -267,7 +283,56 @@ pub(crate) fn measure(
             asked += n / requested.max(1.0);
             request_cost += n * offers.cost_usd_m[k];
         }
+        if let Some(sum) = match firm.row.group {
+            Group::Constrained => Some(&mut sums[0]),
+            Group::Unconstrained => Some(&mut sums[1]),
+            Group::Neither => None,
+        } {
+            for (total, term) in sum.iter_mut().zip([served, cost, energy, asked]) {
+                *total += term;
+            }
+        }
         let mean = |sum: f64, none: f64| if served > 0.0 { sum / served } else { none };
+        if clock.now.month() == 1 {
+            let now = [mean(cost, cheapest.0), t.unit_cost[i], lab.ln_a_serve];
+            let before = std::mem::replace(&mut year_ago[i], now);
+            let ln = |a: f64, b: f64| maths::ln(a / b);
+            // Cost of a token = cost of compute / tokens per compute; the latter by efficiency, the rest
+            // by the size of models and the mix of tiers.
+            let fall = ln(before[0], now[0]);
+            let (cheaper, frugal) = (ln(before[1], now[1]), now[2] - before[2]);
+            let smaller = fall - cheaper - frugal;
+            if fall.is_finite() && fall > 0.0 && smaller.is_finite() {
+                let share = |x: f64| 100.0 * (1.0 - maths::exp(-x));
+                let newest = models.deployed.get(i).and_then(|of| of.iter().flatten().max());
+                let release = newest.and_then(|id| models.models[*id as usize].event);
+                let cause = if frugal >= cheaper && frugal >= smaller {
+                    lab.turned
+                } else if smaller >= cheaper {
+                    release
+                } else {
+                    None
+                };
+                chronicle.log(
+                    clock.now,
+                    "serving_cost_fell",
+                    (&firm.row.id, ""),
+                    (share(fall), "% in a year"),
+                    cause,
+                    || {
+                        format!(
+                            "{} serves a token {:.0} % cheaper than a year ago: {:+.0} % by efficiency, \
+                             {:+.0} % by price of compute, {:+.0} % by size of models and mix",
+                            firm.row.name,
+                            share(fall),
+                            -share(frugal),
+                            -share(cheaper),
+                            -share(smaller)
+                        )
+                    },
+                );
+            }
+        }
         readings.set_for(&F_TOKENS, i, served / MILLION / DAYS);
         readings.set_for(&F_PRICE, i, ratio(revenue, served));
         readings.set_for(&F_COST, i, mean(cost, cheapest.0));
@@ -336,6 +401,17 @@ pub(crate) fn measure(
     };
     let prices = (flagship(Group::Constrained), flagship(Group::Unconstrained));
 
+    let [constrained, unconstrained] = sums;
+    for ([tokens, cost, energy, asked], metrics) in [
+        (constrained, [&COST_CONSTRAINED, &REQUEST_CONSTRAINED, &DENSITY_CONSTRAINED]),
+        (unconstrained, [&COST_UNCONSTRAINED, &REQUEST_UNCONSTRAINED, &DENSITY_UNCONSTRAINED]),
+    ] {
+        readings.set(metrics[0], ratio(cost, tokens));
+        // Tokens and requests in millions.
+        readings.set(metrics[1], ratio(cost, asked * MILLION));
+        readings.set(metrics[2], ratio(tokens * MILLION, energy * JOULES_A_KWH));
+    }
+    readings.set(&OPEN_DOWNLOADS, ratio(open_constrained, open));
     readings.set(&AI_SPEND, outlook.spend_usd_year);
     readings.set(&AI_PAID, paid * 12.0);
     readings.set(&AI_UNSERVED, ratio(unserved, paid + unserved));

@@ -14,8 +14,9 @@
 //! Tokens are spend over price, so a fall in price cannot feed on itself without end.
 //!
 //! **Awareness** `w` of a firm's models in a country: `w' = w + r n w (1 − w)`, nearness
-//! `n = clip(2 − trail / gap, 0, 1)`: 1 while the firm's best model trails the best anywhere by less
-//! than a gap (dex), 0 beyond twice the gap; full at home; scripted events multiply it.
+//! `n = clip(2 − trail / gap, 0, 1)`: 1 while the firm's best tier trails the best anywhere by less
+//! than a gap (dex), 0 beyond twice the gap. What is talked about is quality, and a low price by as
+//! much as a parameter says (0: not at all): `q − ω (μ_p / μ_q) ln p`. Scripted events multiply odds `w / (1 − w)`.
 //!
 //! **Offers** ([`offers`]). An H100e serves in a month
 //! `tokens = T_m · A L / (A + L)`, `T_m` the model's tokens at `A_serve = 1` (falls with the size of its run),
@@ -29,7 +30,7 @@
 //!
 //! `lead` = quality above the best open model (dex), the home factor stands for competition and subsidy among
 //! Chinese hosts, `scarcity' = clip(scarcity + η_p clip(ln(pressure / target), −2, 2))`, pressure =
-//! compute wanted at posted prices over compute for serving. A scripted price cut multiplies
+//! compute wanted at posted prices over compute for serving; idleness alone does not take it below a floor. A scripted price cut multiplies
 //! posted prices and moves scarcity by its ln; while it lasts scarcity does not rise (a price
 //! war rations). Cost, price and margin are three series: a price below cost is a subsidy.
 //!
@@ -76,6 +77,8 @@ crate::parameters! {
     pub struct MarketParameters in "market" {
         /// World AI spend in the first month, annual (USD/year).
         spend_start_usd_year,
+        /// Start of AI spend in countries of the Chinese bloc, relative to their weight at saturation (1).
+        spend_start_china_factor,
         /// Growth of AI spend before any scripted demand event (ln/year).
         spend_growth_start,
         /// Factor on the growth that scripted demand events set (1).
@@ -98,6 +101,10 @@ crate::parameters! {
         awareness_growth,
         /// Gap to the best model within which awareness grows (dex).
         awareness_gap_dex,
+        /// How much a low price is talked about, relative to its weight in choice (1).
+        awareness_price_weight,
+        /// Awareness at home of any developer in the first month (share).
+        awareness_start_home,
         /// Awareness abroad of US developers in the first month (share).
         awareness_start_us,
         /// Awareness abroad of allied developers in the first month (share).
@@ -162,7 +169,7 @@ crate::parameters! {
         price_floor_factor,
         /// Speed η_p of scarcity (1/month).
         scarcity_speed,
-        /// Lowest scarcity (ln).
+        /// Scarcity below which idle compute does not push prices (ln).
         scarcity_low,
         /// Highest scarcity (ln).
         scarcity_high,
@@ -390,6 +397,7 @@ pub(crate) fn start(
         spend_max_usd_year: max,
         expected_growth: p.spend_growth_start,
         saturation_shape: p.spend_saturation_shape,
+        event: None,
     };
     (trading, offers, outlook)
 }
@@ -400,7 +408,8 @@ fn spend_max(p: &MarketParameters, row: &CountryRow) -> f64 {
     p.spend_max_gdp_share * row.gdp_usd_bn * USD_PER_BN * row.ai_intensity
 }
 
-/// Demand of country `c` in the first month. Spend is spread by GDP × AI intensity.
+/// Demand of country `c` in the first month. Spend is spread by GDP × AI intensity; China, where
+/// services for the public waited for licences, begins with a part of that.
 #[must_use]
 pub(crate) fn demand_of(
     p: &MarketParameters,
@@ -418,7 +427,7 @@ pub(crate) fn demand_of(
         .map(|i| {
             let home = &countries[home_of[i].index()];
             if home.id == row.id {
-                return 1.0;
+                return p.awareness_start_home;
             }
             match home.bloc {
                 Bloc::Us => p.awareness_start_us,
@@ -431,7 +440,12 @@ pub(crate) fn demand_of(
     let mut share = vec![0.0; options + 1];
     share[options] = 1.0;
     Demand {
-        spend_usd_year: if world > 0.0 { p.spend_start_usd_year * max / world } else { 0.0 },
+        spend_usd_year: if world > 0.0 {
+            let late = if row.bloc == Bloc::China { p.spend_start_china_factor } else { 1.0 };
+            p.spend_start_usd_year * late * max / world
+        } else {
+            0.0
+        },
         spend_max_usd_year: max,
         ln_price_history: [0.0; 13],
         share,

@@ -28,6 +28,8 @@ pub(crate) fn gain(a: f64, limit: f64) -> f64 {
 
 /// Scarcity next month: `clip(scarcity + η_p clip(ln(pressure / target), −2, 2))`. Logarithms
 /// make shortage and glut weigh alike, so that a price that rose in a shortage comes down as fast.
+/// Idle machines alone do not push a price below `scarcity_low`: their owner does something else
+/// with them. A price war does (a scripted cut), and idleness does not undo it.
 #[must_use]
 pub(crate) fn scarcer(p: &MarketParameters, scarcity: f64, pressure: f64) -> f64 {
     let error = if pressure > 0.0 && p.serving_utilisation_target > 0.0 {
@@ -35,7 +37,8 @@ pub(crate) fn scarcer(p: &MarketParameters, scarcity: f64, pressure: f64) -> f64
     } else {
         -2.0
     };
-    (scarcity + p.scarcity_speed * error).clamp(p.scarcity_low, p.scarcity_high)
+    let next = scarcity + p.scarcity_speed * error;
+    next.max(scarcity.min(p.scarcity_low)).min(p.scarcity_high)
 }
 
 /// Cost of compute for an H100e-month, by firm: fleet average, from chips bought today,
@@ -165,7 +168,7 @@ pub(crate) fn post_prices(
         }
         let scarcity = scarcer(&p, t.scarcity[i], t.pressure[i]);
         let scarcity = if held { scarcity.min(t.scarcity[i]) } else { scarcity };
-        t.scarcity[i] = (scarcity + maths::ln(cut)).clamp(p.scarcity_low, p.scarcity_high);
+        t.scarcity[i] = (scarcity + maths::ln(cut)).min(p.scarcity_high);
         for tier in 0..TIERS {
             let k = d * TIERS + tier;
             let model = models.deployed.get(i).and_then(|of| of[tier]);

@@ -18,7 +18,10 @@ use crate::entities::{
 use crate::maths;
 
 /// No rule governs a delivery.
-pub(super) const FREE: u16 = u16::MAX;
+const FREE: u16 = u16::MAX;
+
+/// Watts in a megawatt.
+const WATTS_PER_MW: f64 = 1e6;
 
 /// SKUs of one vendor and channel that are compared.
 const NEST: usize = 3;
@@ -54,6 +57,11 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
+    /// Position of its vendor and channel among all of them.
+    pub fn nest(&self, vendors: usize) -> usize {
+        self.channel as usize * vendors + self.vendor.index()
+    }
+
     /// For orders of equal cost.
     pub fn key(&self) -> (usize, u16) {
         (self.channel as usize, self.sku.0)
@@ -91,7 +99,7 @@ pub(super) struct Prices {
     /// (home, captive buyer, attach, software, shipping months), `[vendor]`.
     vendors: Vec<(CountryId, Option<FirmId>, f64, f64, f64)>,
     vendor_ids: Vec<String>,
-    /// (bloc, lifetime energy of one MW at the chip, USD, PUE), `[country]`.
+    /// (bloc, hall and lifetime energy of one MW at the chip, USD, PUE), `[country]`.
     countries: Vec<(Bloc, f64, f64)>,
     /// Annuity over the life, years.
     pub years: f64,
@@ -121,7 +129,8 @@ impl Prices {
         for country in countries.iter_many(&roster.countries).flatten() {
             let row = &country.row;
             let a_megawatt = energy_usd_year(1.0, p.fleet_utilisation, row.power_price_usd_kwh);
-            self.countries.push((row.bloc, a_megawatt * row.pue * self.years, row.pue));
+            let hall = p.hall_usd_watt * WATTS_PER_MW;
+            self.countries.push((row.bloc, (a_megawatt * self.years + hall) * row.pue, row.pue));
         }
         for sku in &catalogue.skus[self.paper.len().min(catalogue.skus.len())..] {
             self.paper.push(sku.workload(p.train_weight));
@@ -140,7 +149,7 @@ impl Prices {
         }
     }
 
-    /// Lifetime energy of a chip in a country, USD.
+    /// Hall and lifetime energy of a chip in a country, USD.
     fn energy(&self, sku: &Sku, overhead: f64, country: CountryId) -> f64 {
         chip_mw(sku.row.tdp_w, overhead, 1.0) * self.countries[country.index()].1
     }
@@ -227,12 +236,9 @@ impl Access {
             for at in from..self.pairs.len() {
                 let country = self.pairs[at];
                 for (id, sku) in catalogue.iter() {
-                    let seller = prices.vendors.get(sku.vendor.index()).map(|v| v.0);
-                    let exported = seller != Some(home) || country != home;
+                    // That a sale at home is no export is for each rule to say.
                     let strictest = |kind| {
-                        (enforced && exported)
-                            .then(|| rulebook.strictest(kind, id, firm, home, country))
-                            .flatten()
+                        enforced.then(|| rulebook.strictest(kind, id, firm, home, country)).flatten()
                     };
                     // A listing of firms works like a rule on chips; one that names vendors
                     // is about what those vendors may have made, and no matter of theirs to sell.
@@ -375,6 +381,9 @@ pub(super) struct Market<'a, F: Fn(&str) -> f64> {
     pub fears: &'a Fears,
     pub grey: &'a GreyMarkets,
     pub rental: &'a RentalMarket,
+    /// Share of the money offered lately that found a chip with brokers, and capacity with hosts.
+    pub filled_grey: f64,
+    pub filled_rental: f64,
     /// Factor of scripted price shocks by vendor id.
     pub surcharge: F,
 }
@@ -394,6 +403,8 @@ pub(super) struct Seen {
     pub imports_closed: bool,
     /// The rule met first.
     pub rule: Option<RuleId>,
+    /// The rule that may refuse the chip that would be cheapest without rules.
+    pub best_rule: Option<RuleId>,
 }
 
 impl Seen {
@@ -435,6 +446,7 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
         restricted: false,
         imports_closed: false,
         rule: None,
+        best_rule: None,
     };
     let guidance = if market.switches.import_guidance {
         at(&market.fears.import_allowed, home.index(), 1.0).clamp(0.0, 1.0)
@@ -470,6 +482,7 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
             if reference < seen.reference {
                 seen.reference = reference;
                 seen.reference_usd = list / work;
+                seen.best_rule = rule.filter(|_| open < 1.0);
             }
         }
         let shock = (market.surcharge)(&prices.vendor_ids[sku.vendor.index()]);
@@ -483,7 +496,8 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
             || market.rulebook.waved_through(id, firm.id, firm.home);
         let admitted = if free { 1.0 } else { guidance };
         let cost_of = |fee_usd: f64, premium: f64, energy: f64, wait: f64, open: f64| {
-            ((system_usd + fee_usd) * (1.0 + premium) + energy) / work * (1.0 + p.waiting_cost * wait)
+            ((system_usd + fee_usd) * (1.0 + premium) + energy) / work
+                * (1.0 + p.waiting_cost * wait)
                 / open
         };
         let fee_on = |at: usize, rule: Option<RuleId>| {
@@ -576,10 +590,10 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
         }
 
         // Through brokers, where a rule restricts the export.
-        let refused = open < 1.0 && !domestic && !variant;
+        let refused = open < 1.0 && !variant;
         if let Some(premium) = brokers.filter(|_| refused) {
             let markup = (1.0 + premium) * (1.0 + p.grey_reluctance) - 1.0;
-            let cost = cost_of(0.0, markup, energy, 0.0, 1.0);
+            let cost = cost_of(0.0, markup, energy, 0.0, market.filled_grey);
             seen.now = seen.now.min(cost);
             found.push(Candidate {
                 channel: Channel::Grey,
@@ -604,7 +618,7 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
         && market.rental.offered_h100e > 0.0
         && rent.is_finite()
     {
-        let cost = rent / remote;
+        let cost = rent / (remote * market.filled_rental);
         seen.now = seen.now.min(cost);
         found.push(Candidate {
             channel: Channel::Rental,
@@ -646,7 +660,8 @@ fn keep_best(found: &mut Vec<Candidate>, from: usize) {
     });
     let (mut kept, mut run) = (from, 0);
     for index in from..found.len() {
-        run = if index > from && nest(&found[index]) == nest(&found[kept - 1]) { run + 1 } else { 1 };
+        run =
+            if index > from && nest(&found[index]) == nest(&found[kept - 1]) { run + 1 } else { 1 };
         if run <= NEST {
             found.swap(kept, index);
             kept += 1;
@@ -655,27 +670,47 @@ fn keep_best(found: &mut Vec<Candidate>, from: usize) {
     found.truncate(kept);
 }
 
-/// Sets the share of each candidate: nested logit, then guidance's cap on imports.
-pub(super) fn share_out(candidates: &mut [Candidate], p: &ProcurementParameters) {
+/// Sets the share of each candidate: nested logit, taken up over some months by nest, then guidance's
+/// cap on imports. `habit` is what the firm gives to each nest, `[channel × vendors + vendor]`.
+pub(super) fn share_out(
+    candidates: &mut [Candidate],
+    habit: &mut [f64],
+    vendors: usize,
+    p: &ProcurementParameters,
+) {
     let cheapest = candidates.iter().map(|c| c.cost).fold(f64::INFINITY, f64::min);
     if !cheapest.is_finite() || cheapest <= 0.0 {
         return;
     }
     // Candidates of a nest stand together, cheapest first.
     let same = |a: &Candidate, b: &Candidate| a.channel == b.channel && a.vendor == b.vendor;
+    let of_nest = |first: &Candidate| {
+        let abroad = matches!(first.channel, Channel::Offshore | Channel::Rental);
+        let weight = if abroad { p.abroad_weight } else { 1.0 };
+        weight * maths::pow(cheapest / first.cost, p.channel_elasticity)
+    };
+    let all: f64 = candidates.chunk_by(same).map(|nest| of_nest(&nest[0])).sum();
+    let speed = if habit.iter().all(|h| *h <= 0.0) { 1.0 } else { p.habit_speed.clamp(0.0, 1.0) };
+    habit.iter_mut().for_each(|h| *h *= 1.0 - speed);
+    let mut known = 0.0;
+    for nest in candidates.chunk_by(same) {
+        if let Some(h) = habit.get_mut(nest[0].nest(vendors)) {
+            *h += speed * of_nest(&nest[0]) / all;
+            known += *h;
+        }
+    }
     let mut all = 0.0;
     for nest in candidates.chunk_by_mut(same) {
         let least = nest[0].cost;
-        let abroad = matches!(nest[0].channel, Channel::Offshore | Channel::Rental);
-        let weight = if abroad { p.abroad_weight } else { 1.0 };
-        let of_nest = weight * maths::pow(cheapest / least, p.channel_elasticity);
+        let usual = habit.get(nest[0].nest(vendors)).copied().unwrap_or(0.0);
+        let of_nest = if known > 0.0 { usual / known } else { of_nest(&nest[0]) };
         let mut within = 0.0;
         for candidate in nest.iter_mut() {
             candidate.share = maths::pow(least / candidate.cost, p.sku_elasticity);
             within += candidate.share;
         }
-        for c in nest.iter_mut() {
-            c.share *= of_nest / within;
+        for candidate in nest {
+            candidate.share *= of_nest / within;
         }
         all += of_nest;
     }
@@ -838,8 +873,7 @@ pub(super) fn fill(rooms: &mut [Place], wanted: i64, mut place: impl FnMut(&Plac
         power += room.power_mw;
     }
     let Some(first) = rooms.first() else { return };
-    let mean =
-        if power > 0.0 { (committed + wanted as f64 * first.chip_mw) / power } else { 0.0 };
+    let mean = if power > 0.0 { (committed + wanted as f64 * first.chip_mw) / power } else { 0.0 };
     rooms.sort_by(|a, b| fill_of(a).total_cmp(&fill_of(b)).then(a.site.cmp(&b.site)));
     let mut left = wanted;
     let mut given = [0_i64; EMPTIEST];
@@ -855,7 +889,7 @@ pub(super) fn fill(rooms: &mut [Place], wanted: i64, mut place: impl FnMut(&Plac
     // The rest by room; a site that was already given some gets one order for both parts.
     while left > 0 {
         let roomiest = (0..rooms.len()).max_by(|a, b| {
-            let key = |i: usize| (fits(&rooms[i]).min(left), std::cmp::Reverse(rooms[i].site));
+            let key = |i: usize| (fits(&rooms[i]), std::cmp::Reverse(rooms[i].site));
             key(*a).cmp(&key(*b))
         });
         let Some(roomiest) = roomiest else { break };

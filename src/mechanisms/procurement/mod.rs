@@ -1,25 +1,28 @@
 //! Procurement: what firms pay for compute, how scarce it is, and what they order.
 //!
 //! **Budget** (money a month) `= ai_capex/12 · chip share − repayment of what was spent ahead
-//! plus u · unspent`, u the re-offered part; a leak of unspent goes back to the firm's treasury. A
+//! plus u · unspent`, u the re-offered part; nothing new is set aside beyond some months of the plan unspent; a leak of unspent goes back to the firm's treasury. A
 //! firm that could not pay last month orders nothing.
 //!
 //! **Generalised cost** of channel k for firm i, USD per effective unit (H100e of work, software
 //! included), from prices and waits of last month:
 //! `c = (price · attach · (1 + fee) · (1 + premium) + E) / (P · m) · (1 + w · wait) / (1 − risk)`
-//! with `E = TDP · overhead · PUE · 8760 h · utilisation · power price · a`, a the annuity over the
+//! with `E = TDP · overhead · PUE · (H + 8760 h · utilisation · power price · a)`, H the cost of a watt of hall, a the annuity over the
 //! life, `P = train^w_T · serve^(1 − w_T)`, m the vendor's software maturity, fee the revenue share
 //! and duties of rules, premium of brokers (grey) or of running abroad (offshore), wait the months
-//! of queue and licence review. Rented capacity costs `rent · 12 a` per H100e. A channel with risk ≥
+//! of queue and licence review. Of the money offered to brokers and to hosts abroad only a part finds something: their cost is over
+//! that part f' = f + (found/offered − f)·s, so that nobody keeps bidding for what is not there. Rented capacity costs `rent · 12 a` per H100e. A channel with risk ≥
 //! `denial_closes`, an exhausted quota or no lawful access is closed.
 //!
 //! **Risk of denial**: `1 − (n₀ P₀ + granted) / (n₀ + decided)`; P₀ = Λ(odds of the strictest
 //! rule's treatment − b_h h), granted and decided over the last months' applications from that home country
 //! under that rule, n₀ the weight of the prior in applications. Notices and quotas with room let through (P₀ = 1). The buyer's own state lets
 //! in the share `a_i` of imports (guidance): it divides the cost that κ sees, and caps the share of the
-//! budget that goes into imports at `a_i` times what it would be.
+//! budget that goes into imports at `a_i` times what it would be. What it waves through for the firm by name (guidance
+//! that allows) counts as `a_i = 1`.
 //!
-//! **Shares** nest SKUs in (vendor, channel): `s ∝ weight · (min c of the nest)^(−γ)`, within a nest
+//! **Shares** nest SKUs in (vendor, channel): `s* ∝ weight · (min c of the nest)^(−γ)`; a buyer takes a vendor up and leaves it over some
+//! months, `s' = s + v (s* − s)` (qualification, software, contracts), over the nests that are open; within a nest
 //! `∝ c^(−γ_n)` over its three cheapest SKUs; a near-identical SKU splits its nest and no more.
 //!
 //! **Shadow price** `κ = clip(min c now / min c reference, 1, κ_max)`: the reference is the
@@ -38,18 +41,19 @@
 
 use bevy_ecs::prelude::{Local, Query, Res, ResMut, Resource};
 
+use crate::calendar::Month;
 use crate::entities::boards::{
-    ChipMarket, Fears, GreyMarkets, PowerPlans, RentalMarket,
+    ChipMarket, Fears, GreyMarkets, PowerPlans, RentalMarket, SpendOutlook,
 };
 use crate::entities::chip::Catalogue;
 use crate::entities::chronicle::{Chronicle, EventId};
 use crate::entities::country::Country;
-use crate::entities::regulator::Stance;
 use crate::entities::firm::{Finance, Firm, Purse};
 use crate::entities::ledger::{Account, Ledger};
 use crate::entities::licence::LicenceBook;
 use crate::entities::order::{Channel, Clearance, Order, OrderBook};
-use crate::entities::rule::{Rulebook, Treatment};
+use crate::entities::regulator::Stance;
+use crate::entities::rule::{RuleKind, Rulebook, Treatment};
 use crate::entities::script::{Script, ShockKind};
 use crate::entities::site::{Halls, Site, chip_mw};
 use crate::entities::vendor::{Sales, Vendor};
@@ -72,8 +76,12 @@ crate::parameters! {
         unspent_use,
         /// Share of unspent accelerator money that goes back to the treasury in a month.
         unspent_leak,
+        /// Months of the plan that may lie unspent; beyond them nothing new is set aside.
+        unspent_limit_months,
         /// Elasticity γ of channel shares to generalised cost.
         channel_elasticity,
+        /// Speed with which a buyer's shares of vendors and channels follow their cost.
+        habit_speed,
         /// Elasticity of shares among SKUs of one vendor and channel.
         sku_elasticity,
         /// Channel share below which nothing is ordered.
@@ -90,6 +98,8 @@ crate::parameters! {
         energy_discount_rate,
         /// Watts of server for each watt of accelerator.
         server_overhead,
+        /// Cost of a watt of hall, building and power supply.
+        hall_usd_watt,
         /// Mean draw over full draw of an installed fleet.
         fleet_utilisation,
         /// Largest shadow price: what the plan would pay before giving up.
@@ -114,6 +124,10 @@ crate::parameters! {
         offshore_premium,
         /// Weight of channels abroad in the choice: the part of the work that may leave the country.
         abroad_weight,
+        /// Step with which buyers learn what part of their offers finds something, s.
+        fill_learning,
+        /// Least part that they reckon with.
+        fill_floor,
         /// Premium that buyers would pay to avoid smuggled chips: no warranty, no support, legal risk.
         grey_reluctance,
         /// Strength ψ with which fear of a rule moves orders ahead.
@@ -154,6 +168,34 @@ pub struct Channels {
     budget: Vec<Money>,
     /// Money spent ahead of the plan and not yet paid back, `[firm]`.
     advanced: Vec<Money>,
+    /// Shadow price when last reported, and the event that closed imports, `[firm]`.
+    reported: Vec<(f64, Option<EventId>)>,
+    /// Share of its money that each firm gives to a vendor and channel, `[firm][channel][vendor]`.
+    habits: Vec<f64>,
+    /// Share of the money offered to hosts abroad that found capacity, smoothed; 0 before the first month.
+    filled_rental: f64,
+    /// The same at brokers, `[market]`.
+    filled_grey: Vec<f64>,
+}
+
+impl Channels {
+    /// Learns from last month what part of offers to brokers and to hosts abroad finds something.
+    fn learn_fills(&mut self, p: &ProcurementParameters, grey: &GreyMarkets, rental: &RentalMarket) {
+        if self.filled_rental <= 0.0 {
+            self.filled_rental = 1.0;
+        }
+        let bids: f64 = rental.bid_usd_month.iter().sum();
+        let value = rental.offered_h100e * rental.price_usd_month;
+        if bids > 0.0 && value.is_finite() {
+            self.filled_rental += p.fill_learning * ((value / bids).min(1.0) - self.filled_rental);
+        } else {
+            self.filled_rental += p.fill_learning * (1.0 - self.filled_rental);
+        }
+        self.filled_grey.resize(grey.markets.len(), 1.0);
+        for (filled, market) in self.filled_grey.iter_mut().zip(&grey.markets) {
+            *filled += p.fill_learning * (market.filled - *filled);
+        }
+    }
 }
 
 const CHANNELS: [Channel; 7] = [
@@ -207,7 +249,7 @@ pub(crate) fn price_channels(
     catalogue: Res<Catalogue>,
     (rulebook, licences, fears): (Res<Rulebook>, Res<LicenceBook>, Res<Fears>),
     (chips, grey, rental): (Res<ChipMarket>, Res<GreyMarkets>, Res<RentalMarket>),
-    script: Res<Script>,
+    (script, outlook): (Res<Script>, Option<Res<SpendOutlook>>),
     vendors: Query<(&Vendor, &Sales)>,
     (countries, sites, stances): (Query<&Country>, Query<&Site>, Query<&Stance>),
     mut firms: Query<(&Firm, &mut Purse)>,
@@ -219,6 +261,7 @@ pub(crate) fn price_channels(
         channels.sites = vec![Vec::new(); roster.firms.len()];
         channels.closed = vec![false; roster.firms.len()];
         channels.budget = vec![Money::ZERO; roster.firms.len()];
+        channels.reported = vec![(1.0, None); roster.firms.len()];
         channels.advanced = vec![Money::ZERO; roster.firms.len()];
         for (index, site) in sites.iter_many(&roster.sites).flatten().enumerate() {
             channels.sites[site.owner.index()].push(index);
@@ -226,9 +269,9 @@ pub(crate) fn price_channels(
     }
     channels.prices.refresh(&roster, &p, &catalogue, &chips, &vendors, &countries);
     let own_sites = |firm: FirmId| {
-        channels.sites[firm.index()].iter().filter_map(|at| {
-            sites.get(roster.sites[*at]).ok().map(|site| site.country)
-        })
+        channels.sites[firm.index()]
+            .iter()
+            .filter_map(|at| sites.get(roster.sites[*at]).ok().map(|site| site.country))
     };
     channels.access.refresh(
         switches.enforcement,
@@ -240,6 +283,7 @@ pub(crate) fn price_channels(
     );
     let hs = stances.iter_many(&roster.regulators).flatten().map(|stance| stance.h);
     channels.access.remember(&clock, &p, &switches, &rulebook, &catalogue, &licences, hs);
+    channels.learn_fills(&p, &grey, &rental);
     channels.candidates.clear();
     channels.ranges.clear();
     channels.reference_usd.clear();
@@ -247,8 +291,12 @@ pub(crate) fn price_channels(
     let mut all = firms.iter_many_mut(&roster.firms);
     while let Some(Ok((firm, mut purse))) = all.fetch_next() {
         let from = channels.candidates.len();
+        let here = grey.markets.iter().position(|m| m.country == firm.home);
+        let filled_grey = here.map_or(1.0, |m| channels.filled_grey[m].max(p.fill_floor));
         let market = Market {
             p: &p,
+            filled_grey,
+            filled_rental: channels.filled_rental.max(p.fill_floor),
             switches: &switches,
             catalogue: &catalogue,
             rulebook: &rulebook,
@@ -258,7 +306,11 @@ pub(crate) fn price_channels(
             surcharge: surcharge(&script, &clock, firm),
         };
         let seen = channels::survey(
-            firm, &market, &channels.access, &channels.prices, &mut channels.candidates,
+            firm,
+            &market,
+            &channels.access,
+            &channels.prices,
+            &mut channels.candidates,
         );
         let to = channels.candidates.len();
         channels.ranges.push((from, to));
@@ -266,36 +318,81 @@ pub(crate) fn price_channels(
         let kappa = seen.kappa(p.kappa_max);
         purse.kappa = kappa;
         purse.kappa_lagged += (kappa - purse.kappa_lagged) / p.kappa_lag_months.max(1.0);
-        channels::share_out(&mut channels.candidates[from..to], &p);
+        let nests = CHANNELS.len() * roster.vendors.len().max(1);
+        channels.habits.resize(roster.firms.len() * nests, 0.0);
+        let at = firm.id.index() * nests;
+        channels::share_out(
+            &mut channels.candidates[from..to],
+            &mut channels.habits[at..at + nests],
+            roster.vendors.len().max(1),
+            &p,
+        );
         if seen.restricted {
             channels::lost_sales(
-                firm, &market, &channels.access, &channels.prices,
-                &channels.candidates[from..to], &mut channels.lost,
+                firm,
+                &market,
+                &channels.access,
+                &channels.prices,
+                &channels.candidates[from..to],
+                &mut channels.lost,
             );
         }
         let closed = &mut channels.closed[firm.id.index()];
         if seen.imports_closed != *closed {
             *closed = seen.imports_closed;
-            let cause = seen.rule.and_then(|rule| rulebook.rules[rule.index()].event);
+            let by = seen.best_rule.or(seen.rule);
+            // What opens again does so because it had been closed.
+            let cause = if *closed {
+                by.and_then(|rule| rulebook.rules[rule.index()].event)
+            } else {
+                channels.reported[firm.id.index()].1
+            };
             let (kind, word) = if *closed {
                 ("imports_closed", "can no longer import any foreign chip")
             } else {
                 ("imports_opened", "can import foreign chips again")
             };
             let name = &firm.row.name;
-            chronicle.log(clock.now, kind, (&firm.row.id, ""), (kappa, "kappa"), cause, || {
-                format!("{name} {word}; its shadow price of compute is {kappa:.2}")
-            });
+            let id =
+                chronicle.log(clock.now, kind, (&firm.row.id, ""), (kappa, "kappa"), cause, || {
+                    format!("{name} {word}; its shadow price of compute is {kappa:.2}")
+                });
+            channels.reported[firm.id.index()].1 = Some(id);
+        }
+        // The price of compute as firms feel it is news when it has doubled or halved.
+        let (last, _) = &mut channels.reported[firm.id.index()];
+        let felt = purse.kappa_lagged;
+        if felt >= 2.0 * *last || 2.0 * felt <= *last {
+            let rose = felt > *last;
+            let rule = seen.best_rule.and_then(|rule| rulebook.rules[rule.index()].event);
+            let cause = if rose {
+                rule.or_else(|| outlook.as_ref().and_then(|outlook| outlook.event))
+            } else {
+                purse.event
+            };
+            let (kind, word) =
+                if rose { ("compute_dearer", "rises") } else { ("compute_cheaper", "falls") };
+            let (name, before) = (&firm.row.name, *last);
+            purse.event = Some(chronicle.log(
+                clock.now,
+                kind,
+                (&firm.row.id, ""),
+                (felt, "kappa"),
+                cause,
+                || {
+                    format!(
+                        "the shadow price of compute of {name} {word} from {before:.1} to \
+                         {felt:.1} times what it would be without rules and queues"
+                    )
+                },
+            ));
+            *last = felt;
         }
     }
 }
 
 /// Factor of scripted price shocks on chips of each vendor for this firm: (vendor id or none, factor).
-fn surcharge<'a>(
-    script: &'a Script,
-    clock: &Clock,
-    firm: &'a Firm,
-) -> impl Fn(&str) -> f64 + 'a {
+fn surcharge<'a>(script: &'a Script, clock: &Clock, firm: &'a Firm) -> impl Fn(&str) -> f64 + 'a {
     let now = clock.now;
     move |vendor: &str| {
         script
@@ -323,8 +420,12 @@ pub(crate) fn place_orders(
     sites: Query<(&Site, &Halls)>,
     mut vendors: Query<&mut Sales>,
     mut firms: Query<(&Firm, &Finance, &mut Purse)>,
-    (mut channels, mut book, mut chips): (ResMut<Channels>, ResMut<OrderBook>, ResMut<ChipMarket>),
-    (mut grey, mut rental, mut plans): (ResMut<GreyMarkets>, ResMut<RentalMarket>, ResMut<PowerPlans>),
+    (mut channels, mut book): (ResMut<Channels>, ResMut<OrderBook>),
+    (mut grey, mut rental, mut plans): (
+        ResMut<GreyMarkets>,
+        ResMut<RentalMarket>,
+        ResMut<PowerPlans>,
+    ),
     mut planned: Local<Vec<f64>>,
     mut rooms: Local<Vec<Place>>,
 ) {
@@ -356,7 +457,9 @@ pub(crate) fn place_orders(
         let advanced = &mut channels.advanced[firm.id.index()];
         let repaid = advanced.scaled(p.anticipation_repayment).min(plan);
         *advanced -= repaid;
-        let fresh = plan - repaid;
+        // A plan that finds nothing to buy does not go on setting money aside.
+        let room = plan.scaled(p.unspent_limit_months) - purse.unspent;
+        let fresh = (plan - repaid).min(room.max(Money::ZERO));
         channels.budget[firm.id.index()] = fresh;
         purse.unspent -= purse.unspent.scaled(p.unspent_leak);
         let again = purse.unspent.scaled(p.unspent_use).max(Money::ZERO);
@@ -381,7 +484,7 @@ pub(crate) fn place_orders(
             *advanced += ahead;
             channels.ahead_usd += ahead.amount(quantum);
             if ahead > Money::ZERO {
-                let cause = coming_rule(&rulebook, &catalogue, firm, candidates);
+                let cause = coming_rule(clock.now, &rulebook, &catalogue, firm, candidates);
                 let (name, usd) = (&firm.row.name, ahead.amount(quantum));
                 chronicle.log(
                     clock.now,
@@ -443,16 +546,25 @@ pub(crate) fn place_orders(
             }
             // Where it would go, and what power the plan would ask for.
             channels::find_rooms(
-                firm, candidate, &clock, &p, &switches, &roster, &rulebook, &channels.access,
-                &channels.sites[firm.id.index()], &sites, &channels.prices, &plans, sku, &mut rooms,
+                firm,
+                candidate,
+                &clock,
+                &p,
+                &switches,
+                &roster,
+                &rulebook,
+                &channels.access,
+                &channels.sites[firm.id.index()],
+                &sites,
+                &channels.prices,
+                &plans,
+                sku,
+                &mut rooms,
             );
             let weight: f64 = rooms.iter().map(|room| room.build_share).sum();
-            for room in &rooms {
-                let share = if weight > 0.0 {
-                    room.build_share / weight
-                } else {
-                    1.0 / rooms.len() as f64
-                };
+            for room in &*rooms {
+                let share =
+                    if weight > 0.0 { room.build_share / weight } else { 1.0 / rooms.len() as f64 };
                 planned[room.site.index()] += wanted as f64 * share * room.chip_mw;
             }
             let mut left = wanted;
@@ -463,7 +575,9 @@ pub(crate) fn place_orders(
                 }
                 left -= units;
                 let clearance = match room.rule {
-                    Some(rule) if rulebook.rules[rule.index()].row.treatment != Treatment::Allow => {
+                    Some(rule)
+                        if rulebook.rules[rule.index()].row.treatment != Treatment::Allow =>
+                    {
                         Clearance::Pending
                     }
                     _ => Clearance::NotNeeded,
@@ -492,7 +606,6 @@ pub(crate) fn place_orders(
                     clearance,
                     cause,
                 });
-                chips.ordered[candidate.sku.index()] += units;
             });
             let placed = set_aside.times(wanted - left);
             purse_left -= placed;
@@ -529,6 +642,7 @@ pub(crate) fn place_orders(
 
 /// The announcement of a rule that is to catch one of these candidates.
 fn coming_rule(
+    now: Month,
     rulebook: &Rulebook,
     catalogue: &Catalogue,
     firm: &Firm,
@@ -537,7 +651,8 @@ fn coming_rule(
     use crate::entities::rule::Verdict;
     let catches = |rule: &&crate::entities::rule::Rule| {
         rule.announced
-            && !rule.in_force
+            && rule.row.kind == RuleKind::ChipExport
+            && rule.row.from > now
             && rule.covers(firm.id, firm.home, firm.home)
             && candidates.iter().any(|c| {
                 c.hazard > 0.0
@@ -571,8 +686,13 @@ pub(crate) fn record_procurement(
     }
     readings.set(&KAPPA_LARGEST, worst);
     let by_channel = [
-        &PLACED_IMPORT, &PLACED_VARIANT, &PLACED_DOMESTIC, &PLACED_GREY, &PLACED_OFFSHORE,
-        &PLACED_RENTAL, &PLACED_OWN,
+        &PLACED_IMPORT,
+        &PLACED_VARIANT,
+        &PLACED_DOMESTIC,
+        &PLACED_GREY,
+        &PLACED_OFFSHORE,
+        &PLACED_RENTAL,
+        &PLACED_OWN,
     ];
     for (metric, channel) in by_channel.into_iter().zip(CHANNELS) {
         readings.set(metric, channels.placed_usd[channel as usize]);

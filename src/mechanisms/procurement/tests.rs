@@ -22,10 +22,11 @@ fn parameters() -> ProcurementParameters {
     // Elasticities of 2 and 4, no small-share cut: shares can be worked by hand. Energy is left
     // out (utilisation 0) except where a test is about it.
     ProcurementParameters::from_values(&mut |name| match name {
-        "unspent_use" | "channel_elasticity" => 2.0_f64.min(if name == "unspent_use" { 0.0 } else { 2.0 }),
         "sku_elasticity" => 4.0,
         "smallest_order_chips" | "server_overhead" | "anticipation_strength"
-        | "power_plan_smoothing_months" | "chip_share_of_ai_capex" | "anticipation_cash_share" => 1.0,
+        | "power_plan_smoothing_months" | "chip_share_of_ai_capex" | "anticipation_cash_share"
+        | "habit_speed" => 1.0,
+        "unspent_limit_months" => 1e6,
         "waiting_cost" => 0.05,
         "train_weight" | "abroad_weight" => 0.5,
         "chip_life_months" => 60.0,
@@ -34,7 +35,7 @@ fn parameters() -> ProcurementParameters {
         "denial_closes" => 0.95,
         "offshore_premium" => 0.25,
         "approval_memory_months" => 12.0,
-        "review_months_expected" => 2.0,
+        "review_months_expected" | "channel_elasticity" => 2.0,
         _ => 0.0,
     })
 }
@@ -202,10 +203,10 @@ fn rule(treatment: Treatment, tpp_min: f64, skus: &[Sku]) -> (Rule, Vec<Verdict>
 /// Countries 0 chn, 1 mys, 2 usa; vendors 0 hw (chn), 1 nv (usa); firms 0 cn, 1 us; sites 0 cn-chn,
 /// 1 cn-mys, 2 us-usa; SKUs 0 hw (10 000 USD, 0.25), 1 nv (20 000 USD, 1.0, TPP 16 000).
 fn world(treatment: Option<(Treatment, f64)>) -> World {
-    world_with(treatment, vec![
-        sku("hw", 0, 10_000.0, 0.25, 4000.0),
-        sku("nv", 1, 20_000.0, 1.0, 16_000.0),
-    ])
+    world_with(
+        treatment,
+        vec![sku("hw", 0, 10_000.0, 0.25, 4000.0), sku("nv", 1, 20_000.0, 1.0, 16_000.0)],
+    )
 }
 
 fn world_with(treatment: Option<(Treatment, f64)>, skus: Vec<Sku>) -> World {
@@ -343,8 +344,10 @@ fn kappa_is_the_ratio_of_hard_minima() {
         country: CountryId(0),
         ln_premium: crate::maths::ln(0.5),
         offered_usd: vec![],
+        filled: 1.0,
         landed: 0,
         landed_total: 0,
+        landed_h100e: 0.0,
         landed_h100e_total: 0.0,
         seized: 0,
         luck: Luck::new(1).stream(Purpose::Seizure, 1),
@@ -386,7 +389,8 @@ fn an_identical_sku_leaves_kappa_and_its_vendors_share_alone() {
         assert!((kappa(world, 0) - 1.2).abs() < 1e-12);
         assert!((kappa(world, 1) - 1.2).abs() < 1e-12);
     }
-    let domestic = |world: &World| world.resource::<Channels>().placed_usd[Channel::Domestic as usize];
+    let domestic =
+        |world: &World| world.resource::<Channels>().placed_usd[Channel::Domestic as usize];
     assert!((domestic(&one) - domestic(&two)).abs() < 20_000.0);
 }
 
@@ -406,14 +410,15 @@ fn shares_follow_cost_with_the_channel_elasticity() {
 
 #[test]
 fn an_equal_tax_and_an_equal_shortage_give_the_same_kappa() {
-    // A duty of 20 % by rule against four months' wait at 5 %: κ = 1.2 both ways. The domestic
-    // chip at 40 000 is no way out.
-    let mut taxed = world(Some((Treatment::Allow, 4800.0)));
+    // A duty of 20 % by rule, let through on notice, against four months' wait at 5 %: κ = 1.2 both
+    // ways. The domestic chip at 40 000 is no way out.
+    let mut taxed = world(Some((Treatment::Notify, 4800.0)));
     taxed.resource_mut::<Rulebook>().rules[0].row.duty = 0.2;
     taxed.resource_mut::<Switches>().offshore = false;
     run(&mut taxed);
     assert!((kappa(&mut taxed, 0) - 1.2).abs() < 1e-12);
-    let order = taxed.resource::<OrderBook>().orders.iter().find(|o| o.sku == SkuId(1)).unwrap().clone();
+    let order =
+        taxed.resource::<OrderBook>().orders.iter().find(|o| o.sku == SkuId(1)).unwrap().clone();
     assert_eq!(order.fee, Money::from_amount(4000.0, 0.01));
     assert_eq!(order.set_aside, Money::from_amount(24_000.0, 0.01));
     let mut short = world(None);
@@ -540,8 +545,13 @@ fn what_cannot_be_powered_is_not_ordered() {
         world.get_mut::<Halls>(site).unwrap().power_mw = 0.01;
     }
     run(&mut world);
-    let ordered: i64 =
-        world.resource::<OrderBook>().orders.iter().filter(|o| o.buyer == FirmId(0)).map(|o| o.open).sum();
+    let ordered: i64 = world
+        .resource::<OrderBook>()
+        .orders
+        .iter()
+        .filter(|o| o.buyer == FirmId(0))
+        .map(|o| o.open)
+        .sum();
     assert_eq!(ordered, 20);
     // What it would have drawn is planned for: 60 chips, half at either site, smoothed over one month.
     assert!((world.resource::<PowerPlans>().planned_mw_month[0] - 0.03).abs() < 1e-9);
@@ -575,11 +585,8 @@ fn a_variant_is_sold_only_where_its_parent_may_not_be() {
     let mut cut = sku("nv-cut", 1, 15_000.0, 0.9, 2000.0);
     cut.parent = Some(SkuId(1));
     cut.row.origin = Origin::Designed;
-    let skus = vec![
-        sku("hw", 0, 10_000.0, 0.25, 4000.0),
-        sku("nv", 1, 20_000.0, 1.0, 16_000.0),
-        cut,
-    ];
+    let skus =
+        vec![sku("hw", 0, 10_000.0, 0.25, 4000.0), sku("nv", 1, 20_000.0, 1.0, 16_000.0), cut];
     let bought = |treatment| {
         let mut world = world_with(treatment, skus.clone());
         run(&mut world);
@@ -594,8 +601,46 @@ fn a_variant_is_sold_only_where_its_parent_may_not_be() {
 #[test]
 fn shares_of_a_channel_that_guidance_closes_are_not_lost() {
     let mut candidates = Vec::<Candidate>::new();
-    share_out(&mut candidates, &parameters());
+    share_out(&mut candidates, &mut [], 1, &parameters());
     assert!(candidates.is_empty());
+}
+
+#[test]
+fn a_firm_takes_up_a_vendor_over_some_months() {
+    let candidate = |vendor: u16, cost: f64| Candidate {
+        channel: Channel::Import,
+        vendor: VendorId(vendor),
+        sku: SkuId(vendor),
+        cost,
+        admitted: 1.0,
+        price_usd: cost,
+        system_usd: cost,
+        fee_usd: 0.0,
+        usd_per_work: cost,
+        hazard: 0.0,
+        rule: None,
+        share: 0.0,
+        pooled: true,
+        lead_months: 0.0,
+    };
+    let mut p = parameters();
+    p.habit_speed = 0.25;
+    let mut habit = [0.0; 14];
+    // Alone, the first vendor has all.
+    let mut one = vec![candidate(0, 1.0)];
+    share_out(&mut one, &mut habit, 2, &p);
+    assert!((one[0].share - 1.0).abs() < 1e-12);
+    // A second at half the cost, elasticity 2: it would have 4/5, and has 0.25 · 0.8 = 0.2 after a month,
+    // 0.75 · 0.2 + 0.2 = 0.35 after two.
+    let mut two = vec![candidate(0, 1.0), candidate(1, 0.5)];
+    share_out(&mut two, &mut habit, 2, &p);
+    assert!((two[1].share - 0.2).abs() < 1e-12);
+    share_out(&mut two, &mut habit, 2, &p);
+    assert!((two[1].share - 0.35).abs() < 1e-12);
+    // Closed, the first leaves everything to the second.
+    let mut last = vec![candidate(1, 0.5)];
+    share_out(&mut last, &mut habit, 2, &p);
+    assert!((last[0].share - 1.0).abs() < 1e-12);
 }
 
 #[test]

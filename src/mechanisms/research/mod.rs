@@ -27,7 +27,8 @@
 //!   apart. θ_B likewise, from g_B ln 10.
 //!
 //! **Spillover**: `δ · max over j ≠ i of o_j (ln A_j(t − lag_j) − ln A_i)⁺ · R_i/(R_i + R_half) Δt`.
-//! Open developers publish soon and whole (o = 1), closed ones leak late and less. Histories before
+//! Open developers publish soon and whole (o = 1), closed ones leak less, ways of training late (who copies an
+//! architecture needs a new base model), ways of serving sooner. Histories before
 //! the run are each firm's first value, extended backwards at g_x.
 //!
 //! **Distillation**: `ΔD = φ (q̂*(t − lag) − q̂_i)⁺ Δt − d_D D Δt`, 0 ≤ D ≤ D_max; q̂* the best
@@ -51,7 +52,7 @@ mod measures;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use bevy_ecs::prelude::{Query, Res, ResMut, Resource};
+use bevy_ecs::prelude::{Local, Query, Res, ResMut, Resource};
 
 use self::law::{Inputs, Technology};
 pub use self::measures::METRICS;
@@ -99,8 +100,10 @@ crate::parameters! {
         spillover_closed,
         /// Months until an open developer's technique can be copied.
         spillover_lag_open,
-        /// Months until a closed developer's technique has leaked.
+        /// Months until a closed developer's way of training has leaked.
         spillover_lag_closed,
+        /// Months until a closed developer's way of serving has leaked: systems need no new model.
+        spillover_lag_systems,
         /// Research input at which half of what is public is absorbed, R_half.
         absorption_half_input,
         /// Strength of distillation, φ.
@@ -210,7 +213,9 @@ pub(crate) fn start(
     let solve = |growth, share, beta| {
         law::productivity(&technology, &observed, growth, share, p.research_returns, beta)
     };
-    let months = lag_months(p.spillover_lag_open).max(lag_months(p.spillover_lag_closed));
+    let months = lag_months(p.spillover_lag_open)
+        .max(lag_months(p.spillover_lag_closed))
+        .max(lag_months(p.spillover_lag_systems));
     let mut past = vec![0.0; months as usize * firms.len() * AXES];
     for (i, row) in firms.iter().enumerate() {
         // The slot of the last month before the run is the last of the ring.
@@ -498,8 +503,10 @@ pub(crate) fn advance(
     frontier: Res<Frontier>,
     offers: Res<Offers>,
     roster: Res<Roster>,
+    mut chronicle: ResMut<Chronicle>,
     mut memory: ResMut<ResearchMemory>,
     mut firms: Query<(&Firm, &Compute, &Purse, &mut Lab)>,
+    mut felt: Local<Vec<(Option<EventId>, f64)>>,
 ) {
     let memory = &mut *memory;
     let elapsed = clock.elapsed();
@@ -511,7 +518,7 @@ pub(crate) fn advance(
         }
     }
     let lag_open = lag_months(p.spillover_lag_open);
-    let lag_closed = lag_months(p.spillover_lag_closed);
+    let lag_closed = [p.spillover_lag_closed, p.spillover_lag_systems].map(lag_months);
     let source: Option<f64> = distillable(&clock, &p, &frontier, switches.distillation);
 
     // Firms see one another's past only, so that their order cannot be felt.
@@ -526,6 +533,31 @@ pub(crate) fn advance(
         let kappa = purse.kappa_lagged.max(1.0);
         let epsilon = if switches.direction { p.direction_elasticity } else { 0.0 };
         lab.direction = law::direction(p.direction_odds, p.direction_train_share, epsilon, kappa);
+        let frugal = lab.direction[0] + lab.direction[1];
+        if felt.len() <= i {
+            felt.resize(i + 1, (None, frugal));
+        }
+        // Told once for each change of the price of compute, to developers' account only.
+        let (known, share) = felt[i];
+        if firm.row.developer && epsilon != 0.0 && purse.event != known {
+            lab.event = Some(chronicle.log(
+                clock.now,
+                "direction_shifted",
+                (&firm.row.id, ""),
+                (frugal - share, "share of research"),
+                purse.event,
+                || {
+                    format!(
+                        "{} moves research on efficiency from {:.0} % to {:.0} % of its effort",
+                        firm.row.name,
+                        share * 100.0,
+                        frugal * 100.0
+                    )
+                },
+            ));
+            lab.turned = lab.event;
+            felt[i] = (purse.event, frugal);
+        }
 
         let own = |x: usize, ln_a: f64, beta: f64| {
             memory.theta[x]
@@ -543,7 +575,7 @@ pub(crate) fn advance(
             let rate = p.spillover_speed * absorption(lab.input, p.absorption_half_input) * month;
             for (axis, ln_a) in [lab.ln_a_train, lab.ln_a_serve].into_iter().enumerate() {
                 spilt[axis] =
-                    rate * memory.public_gap(elapsed, i, axis, ln_a, lag_open, lag_closed);
+                    rate * memory.public_gap(elapsed, i, axis, ln_a, lag_open, lag_closed[axis]);
             }
         }
         let mut noise = [0.0; AXES];

@@ -40,6 +40,7 @@ const VALUES: &[(&str, f64)] = &[
     ("research_substitution", 2.58),
     ("spillover_closed", 0.6),
     ("spillover_lag_closed", 12.0),
+    ("spillover_lag_systems", 12.0),
     ("spillover_lag_open", 3.0),
     ("spillover_speed", 0.95),
     ("staff_growth_fade_years", 3.0),
@@ -79,6 +80,7 @@ fn purse(kappa: f64) -> Purse {
         kappa_lagged: kappa,
         reallocated: Money::ZERO,
         shortfall: 0.0,
+        event: None,
     }
 }
 

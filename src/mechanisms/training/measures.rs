@@ -78,6 +78,8 @@ pub(crate) fn measure(
     if constrained > 0.0 && unconstrained > 0.0 {
         readings.set(&LARGEST_RUN_CONSTRAINED, constrained);
         readings.set(&LARGEST_RUN_UNCONSTRAINED, unconstrained);
+        readings.set(&LARGEST_FLOP_CONSTRAINED, maths::exp10(constrained));
+        readings.set(&LARGEST_FLOP_UNCONSTRAINED, maths::exp10(unconstrained));
         readings.set(&LARGEST_RUN_RATIO, maths::exp10(unconstrained - constrained));
     }
     readings.set(&BEST_OPEN_QUALITY, frontier.best_open);
@@ -97,6 +99,8 @@ crate::metrics! {
         LARGEST_RUN = "largest_run_log10_flop", "log10 FLOP", "Largest finished training run of the world so far.";
         LARGEST_RUN_CONSTRAINED = "largest_run_constrained_log10_flop", "log10 FLOP", "Largest finished training run of a constrained developer so far.";
         LARGEST_RUN_UNCONSTRAINED = "largest_run_unconstrained_log10_flop", "log10 FLOP", "Largest finished training run of an unconstrained developer so far.";
+        LARGEST_FLOP_CONSTRAINED = "largest_run_constrained_flop", "FLOP", "10 to the power largest_run_constrained_log10_flop.";
+        LARGEST_FLOP_UNCONSTRAINED = "largest_run_unconstrained_flop", "FLOP", "10 to the power largest_run_unconstrained_log10_flop.";
         LARGEST_RUN_RATIO = "largest_run_ratio", "ratio", "Compute of the largest finished run of the unconstrained over that of the constrained.";
         TOKENS_GAP = "tokens_equal_quality_gap", "ln", "Mean ln_tokens_equal_quality of constrained developers less that of unconstrained ones, weighted by training compute in the first month.";
         TOKENS_GAP_BEST = "tokens_equal_quality_gap_best", "ln", "Highest ln_tokens_equal_quality of a constrained developer less the highest of an unconstrained one.";

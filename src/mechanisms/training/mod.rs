@@ -38,7 +38,7 @@ use bevy_ecs::prelude::{Query, Res, ResMut, Resource};
 pub use self::measures::METRICS;
 pub(crate) use self::measures::measure;
 use crate::calendar::Month;
-use crate::entities::boards::Frontier;
+use crate::entities::boards::{Frontier, SpendOutlook};
 use crate::entities::chronicle::Chronicle;
 use crate::entities::firm::{Compute, Firm, FirmRow, Group, Lab};
 use crate::entities::model::{Model, ModelBook, Tier, TrainingRun};
@@ -508,7 +508,8 @@ pub(crate) fn release_models(
                 kind,
                 (&firm.row.id, if firm.row.open_weights { "open" } else { "closed" }),
                 (quality, "dex"),
-                run.event,
+                // What moved research since the run began, else the run.
+                run.event.max(lab.event),
                 || {
                     format!(
                         "{} finishes a model of {quality:.2} dex from 10^{:.2} FLOP",
@@ -535,6 +536,7 @@ pub(crate) fn start_runs(
     mut chronicle: ResMut<Chronicle>,
     mut memory: ResMut<TrainingMemory>,
     mut book: ResMut<ModelBook>,
+    outlook: Option<Res<SpendOutlook>>,
     firms: Query<(&Firm, &Lab)>,
 ) {
     let memory = &mut *memory;
@@ -584,7 +586,8 @@ pub(crate) fn start_runs(
         if !worth {
             continue;
         }
-        let cause = old.and_then(|old| old.event).max(lab.event);
+        // What lets runs grow is demand, by way of capital and chips.
+        let cause = outlook.as_ref().and_then(|outlook| outlook.event);
         let event = chronicle.log(
             clock.now,
             "run_started",
