@@ -9,6 +9,7 @@ use std::process::Command;
 use frugality::calendar::Month;
 use frugality::entities::chronicle::Event;
 use frugality::mechanisms::{all_metrics, declared_parameters};
+use frugality::metric::Scope;
 use frugality::record::Kept;
 use frugality::run::{Options, Outcome, simulate};
 use frugality::schema::Value;
@@ -243,11 +244,14 @@ fn mirror_turns_the_constraint_round() {
     }
     let (kept, outcome) = run(&mirror.definition, Some(36));
     let (before, _) = run(&reference.definition, Some(36));
-    let kappa = |kept: &Kept, firm: &str| {
-        kept.panel(frugality::metric::Scope::Firm, firm, "kappa").unwrap()[35]
-    };
-    assert!(kappa(&kept, "microsoft") > kappa(&before, "microsoft"));
-    assert!(kappa(&kept, "tencent") < kappa(&before, "tencent"));
+    let of = |kept: &Kept, firm: &str, name: &str| kept.panel(Scope::Firm, firm, name).unwrap()[35];
+    for firm in ["microsoft", "meta", "oracle"] {
+        let kappa = |kept: &Kept| of(kept, firm, "kappa");
+        assert!(kappa(&kept) > kappa(&before), "{firm}: {} {}", kappa(&kept), kappa(&before));
+    }
+    let compute = |kept: &Kept, firm: &str| of(kept, firm, "compute_owned_h100e");
+    assert!(compute(&kept, "microsoft") < compute(&before, "microsoft"));
+    assert!(compute(&kept, "tencent") > compute(&before, "tencent"));
     let names = &outcome.ending.names;
     let american = outcome.ending.applications.iter().filter(|a| {
         let buyer = names.firms[a.buyer.index()].as_str();
@@ -266,7 +270,7 @@ fn allies_let_go() {
     );
     let withheld = |world: &str, of: &str| {
         let (kept, _) = run(&load(world).definition, Some(62));
-        kept.panel(frugality::metric::Scope::Country, "chn", of).unwrap()[61]
+        kept.panel(Scope::Country, "chn", of).unwrap()[61]
     };
     for of in ["equipment_withheld", "memory_withheld", "foundry_withheld"] {
         let (eroded, reference) = (withheld("allied-erosion", of), withheld("reference", of));
@@ -296,18 +300,18 @@ fn small_shows_each_thing_of_the_tutorial() {
     let small = load("small");
     let (kept, outcome) = run(&small.definition, None);
     assert_eq!(kept.months.len(), 168);
-    // A rule bites: compute becomes dear to those whom it binds, and not before it is announced.
-    let kappa = |world: &Loaded| {
-        let (kept, _) = run(&world.definition, Some(36));
-        kept.panel(frugality::metric::Scope::Firm, "cathay", "kappa").unwrap()
-    };
+    // A rule bites, and not before it is announced: with time those whom it binds have less.
     let free = load_with(
         "small",
         &["regimes.ai-chip-controls.active=false", "regimes.cn-response.active=false"],
     );
-    let (bound, free) = (kappa(&small), kappa(&free));
-    assert_eq!(bound[..7], free[..7], "nothing before August 2022");
-    assert!(bound[23] > free[23], "{} {}", bound[23], free[23]);
+    let (free, _) = run(&free.definition, None);
+    let of = |kept: &Kept, name: &str| kept.panel(Scope::Firm, "cathay", name).unwrap();
+    let (bound, unbound) = (of(&kept, "kappa"), of(&free, "kappa"));
+    assert_eq!(bound[..7], unbound[..7], "nothing before August 2022");
+    assert_ne!(bound[..12], unbound[..12]);
+    let compute = |kept: &Kept| of(kept, "compute_owned_h100e")[107];
+    assert!(compute(&kept) < 0.9 * compute(&free), "{} {}", compute(&kept), compute(&free));
     // Variants are designed, applications filed and decided, models sold abroad.
     assert!(!events(&outcome, "variant_launched").is_empty());
     assert!(!outcome.ending.applications.is_empty());

@@ -10,8 +10,8 @@
 //! aimed at (redrawn uniformly between two bounds at elections), lag* the lag that the regulator wants
 //! the constrained group to have and lag the one of last month (months), S the share of home vendors'
 //! revenue that rules cost, `S = 12 lost / (revenue of 12 months + 12 lost)`, z standard normal. A
-//! pinned path replaces the equation. At reviews and elections, if |h − h_last| > δ_h, every live chip
-//! rule of the regulator gets a successor with thresholds × `exp(−b_T (h − h_last))`, in force after a
+//! pinned path replaces the equation. At reviews and elections, if |h − h_last| > δ_h, every chip rule
+//! of the regulator that has begun and has no end gets a successor with thresholds × `exp(−b_T (h − h_last))`, in force after a
 //! lead; the old rule ends that month. Softer stance raises thresholds in the same way.
 //!
 //! **Hazard** that a stricter rule comes, felt for each country of headquarters: 1 where an announced
@@ -360,6 +360,7 @@ fn issue_successors(
         rule.issuer == issuer
             && rule.row.kind == RuleKind::ChipExport
             && rule.is_live(now)
+            && rule.row.from <= now
             && rule.row.until.is_none()
             && rule.clauses.iter().any(|clause| !clause.bounds.is_empty())
     };

@@ -196,7 +196,7 @@ fn who_replaces_a_rule_replaces_its_successor() {
     let clause = minima([Some(4800.0), None, None, None]);
     let mut old = row("us-2022-10", Treatment::PresumptionOfDenial);
     old.from = Month::new(2022, 10);
-    // Rules that end are not issued anew, and one that is still to come is not there to be.
+    // Rules that end are not issued anew, nor those that are still to come.
     let mut milder = row("us-2022-11", Treatment::Notify);
     (milder.from, milder.until) = (Month::new(2022, 11), Some(Month::new(2024, 1)));
     let mut later = row("us-2023-06", Treatment::Notify);

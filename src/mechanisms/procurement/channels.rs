@@ -236,12 +236,9 @@ impl Access {
             for at in from..self.pairs.len() {
                 let country = self.pairs[at];
                 for (id, sku) in catalogue.iter() {
-                    let seller = prices.vendors.get(sku.vendor.index()).map(|v| v.0);
-                    let exported = seller != Some(home) || country != home;
+                    // That a sale at home is no export is for each rule to say.
                     let strictest = |kind| {
-                        (enforced && exported)
-                            .then(|| rulebook.strictest(kind, id, firm, home, country))
-                            .flatten()
+                        enforced.then(|| rulebook.strictest(kind, id, firm, home, country)).flatten()
                     };
                     // A listing of firms works like a rule on chips; one that names vendors
                     // is about what those vendors may have made, and no matter of theirs to sell.
@@ -597,7 +594,7 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
         }
 
         // Through brokers, where a rule restricts the export.
-        let refused = open < 1.0 && !domestic && !variant;
+        let refused = open < 1.0 && !variant;
         if let Some(premium) = brokers.filter(|_| refused) {
             let markup = (1.0 + premium) * (1.0 + p.grey_reluctance) - 1.0;
             let cost = cost_of(0.0, markup, energy, 0.0, market.filled_grey);

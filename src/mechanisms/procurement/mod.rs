@@ -18,7 +18,8 @@
 //! rule's treatment − b_h h), granted and decided over the last months' applications from that home country
 //! under that rule, n₀ the weight of the prior in applications. Notices and quotas with room let through (P₀ = 1). The buyer's own state lets
 //! in the share `a_i` of imports (guidance): it divides the cost that κ sees, and caps the share of the
-//! budget that goes into imports at `a_i` times what it would be.
+//! budget that goes into imports at `a_i` times what it would be. What it waves through for the firm by name (guidance
+//! that allows) counts as `a_i = 1`.
 //!
 //! **Shares** nest SKUs in (vendor, channel): `s* ∝ weight · (min c of the nest)^(−γ)`; a buyer takes a vendor up and leaves it over some
 //! months, `s' = s + v (s* − s)` (qualification, software, contracts), over the nests that are open; within a nest
