@@ -439,8 +439,11 @@ pub struct Rulebook {
     /// Chance that an application under a rule is approved now, `[rule][sku]`; 1 where no
     /// officer decides. Written by `licensing`; buyers read it as 1 − risk of denial.
     pub approval: Vec<Vec<f64>>,
-    /// Units that annual caps still leave, `[rule]`; `i64::MAX` where there is none. Written by `licensing`.
+    /// Units that annual caps still leave, `[rule]`; `i64::MAX` where there is none, 0 also where a cap
+    /// in performance or of some buyer is used up. Written by `licensing`.
     pub cap_left: Vec<i64>,
+    /// Whether the rule catches any chip launched by now, `[rule]`. Written by `policy`.
+    pub catches: Vec<bool>,
     /// Rises by one whenever a rule is announced, comes into force, ends or is added, or a SKU is added.
     pub revision: u64,
     lanes: Lanes,
@@ -519,8 +522,30 @@ impl Rulebook {
         self.verdicts.push(catalogue.skus.iter().map(|sku| rule.verdict(sku)).collect());
         self.approval.push(vec![1.0; catalogue.skus.len()]);
         self.cap_left.push(i64::MAX);
+        self.catches.push(false);
+        let month = rule.row.announced;
         self.rules.push(rule);
+        let last = self.rules.len() - 1;
+        self.catches[last] = self.catches_by(last, catalogue, month);
         self.revision += 1;
+    }
+
+    /// Whether rule `at` catches a chip that is launched by `month`: one that catches none is no
+    /// sign of anything.
+    #[must_use]
+    pub fn catches_by(&self, at: usize, catalogue: &Catalogue, month: Month) -> bool {
+        let verdicts = self.verdicts[at].iter();
+        verdicts
+            .zip(&catalogue.skus)
+            .any(|(verdict, sku)| *verdict != Verdict::Free && sku.row.launch <= month)
+    }
+
+    /// Whether a rule on chips keeps any away: one that catches some, and under a cap only
+    /// once the cap is used up.
+    #[must_use]
+    pub fn keeps_away(&self, rule: &Rule) -> bool {
+        let at = rule.id.index();
+        self.catches[at] && (rule.row.treatment != Treatment::Quota || self.cap_left[at] <= 0)
     }
 
     /// Room for one more SKU, at the end, sold by a vendor of `home`.
