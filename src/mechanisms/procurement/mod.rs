@@ -47,7 +47,7 @@ use crate::entities::country::Country;
 use crate::entities::regulator::Stance;
 use crate::entities::firm::{Finance, Firm, Purse};
 use crate::entities::ledger::{Account, Ledger};
-use crate::entities::licence::LicenceBook;
+use crate::entities::licence::{LicenceBook, Quotas};
 use crate::entities::order::{Channel, Clearance, Order, OrderBook};
 use crate::entities::rule::{Rulebook, Treatment};
 use crate::entities::script::{Script, ShockKind};
@@ -206,6 +206,7 @@ pub(crate) fn price_channels(
     p: Res<ProcurementParameters>,
     catalogue: Res<Catalogue>,
     (rulebook, licences, fears): (Res<Rulebook>, Res<LicenceBook>, Res<Fears>),
+    quotas: Res<Quotas>,
     (chips, grey, rental): (Res<ChipMarket>, Res<GreyMarkets>, Res<RentalMarket>),
     script: Res<Script>,
     vendors: Query<(&Vendor, &Sales)>,
@@ -239,7 +240,7 @@ pub(crate) fn price_channels(
         own_sites,
     );
     let hs = stances.iter_many(&roster.regulators).flatten().map(|stance| stance.h);
-    channels.access.remember(&clock, &p, &switches, &rulebook, &catalogue, &licences, hs);
+    channels.access.remember(&clock, &p, &switches, &rulebook, (&licences, &quotas), hs);
     channels.candidates.clear();
     channels.ranges.clear();
     channels.reference_usd.clear();
@@ -317,7 +318,7 @@ pub(crate) fn place_orders(
     switches: Res<Switches>,
     p: Res<ProcurementParameters>,
     catalogue: Res<Catalogue>,
-    rulebook: Res<Rulebook>,
+    (rulebook, mut quotas): (Res<Rulebook>, ResMut<Quotas>),
     ledger: Res<Ledger>,
     mut chronicle: ResMut<Chronicle>,
     sites: Query<(&Site, &Halls)>,
@@ -462,11 +463,25 @@ pub(crate) fn place_orders(
                     return;
                 }
                 left -= units;
-                let clearance = match room.rule {
-                    Some(rule) if rulebook.rules[rule.index()].row.treatment != Treatment::Allow => {
-                        Clearance::Pending
-                    }
-                    _ => Clearance::NotNeeded,
+                let clearance = match room.rule.map(|rule| &rulebook.rules[rule.index()]) {
+                    None => Clearance::NotNeeded,
+                    Some(rule) => match rule.row.treatment {
+                        Treatment::Allow => Clearance::NotNeeded,
+                        // What fits into a quota asks nobody.
+                        Treatment::Quota
+                            if quotas.draw(
+                                rule,
+                                firm.id,
+                                (candidate.sku, sku),
+                                units,
+                                &book.shipped,
+                                clock.now.year(),
+                            ) =>
+                        {
+                            Clearance::WithinQuota(rule.id)
+                        }
+                        _ => Clearance::Pending,
+                    },
                 };
                 let cause = room
                     .rule
