@@ -604,14 +604,7 @@ impl Rulebook {
         headquarters: CountryId,
         destination: CountryId,
     ) -> Option<&Rule> {
-        let governs = |rule: &Rule| {
-            rule.in_force
-                && rule.row.treatment != Treatment::Allow
-                && self.verdicts[rule.id.index()][sku.index()] != Verdict::Free
-                && rule.covers(firm, headquarters, destination)
-                && self.sku_home.get(sku.index()).is_none_or(|h| !rule.exempts(*h, destination))
-                && !self.replaced(rule, sku, firm, headquarters, destination)
-        };
+        let governs = |rule: &Rule| self.governs(rule, sku, firm, headquarters, destination);
         if let Some(lane) = self.lanes.of(kind, headquarters, destination) {
             return lane.iter().map(|id| &self.rules[id.index()]).find(|rule| governs(rule));
         }
@@ -625,6 +618,40 @@ impl Rulebook {
             }
         }
         found
+    }
+
+    /// Whether `rule` is in force and governs a delivery, whichever others do.
+    fn governs(
+        &self,
+        rule: &Rule,
+        sku: SkuId,
+        firm: FirmId,
+        headquarters: CountryId,
+        destination: CountryId,
+    ) -> bool {
+        rule.in_force
+            && rule.row.treatment != Treatment::Allow
+            && self.verdicts[rule.id.index()][sku.index()] != Verdict::Free
+            && rule.covers(firm, headquarters, destination)
+            && self.sku_home.get(sku.index()).is_none_or(|h| !rule.exempts(*h, destination))
+            && !self.replaced(rule, sku, firm, headquarters, destination)
+    }
+
+    /// Whether some rule on chips asks for notice of a delivery; a quota on top of it, being stricter,
+    /// governs, and does not do away with the notice.
+    #[must_use]
+    pub fn asks_notice(
+        &self,
+        sku: SkuId,
+        firm: FirmId,
+        headquarters: CountryId,
+        destination: CountryId,
+    ) -> bool {
+        self.rules.iter().any(|rule| {
+            rule.row.treatment == Treatment::Notify
+                && answers(rule, RuleKind::ChipExport)
+                && self.governs(rule, sku, firm, headquarters, destination)
+        })
     }
 
     /// Whether another rule in force replaces `rule` for this delivery.

@@ -2,8 +2,8 @@
 //!
 //! An order that a rule governs files an application in the month after it was placed. Under `notify` it
 //! passes after the notice period, under `deny` it is refused at once. Under `quota` an order that fits
-//! into what the caps leave is counted there when it is placed and asks nobody; one that does not files an
-//! application, which is granted what is left. Otherwise an officer reviews it. The review takes a log-normal number of days with mean m
+//! into what the caps leave is counted there when it is placed and asks nobody; one that does not, or of
+//! which another rule asks notice, files an application, which is granted what is left. Otherwise an officer reviews it. The review takes a log-normal number of days with mean m
 //! (median `m e^(−s²/2)`), longer for buyers of the constrained group, plus the months that freezes of the
 //! same regulator add. A regulator decides at most `decisions a month × (1 − share of other trade)`
 //! due applications, in order of filing; the rest wait. An application is approved with
@@ -122,7 +122,9 @@ pub(crate) fn reclassify_orders(
             (Clearance::NotNeeded | Clearance::WithinQuota(_), Some(rule)) => {
                 let chip = (order.sku, catalogue.sku(order.sku));
                 let year = clock.now.year();
+                let (home, place) = (who.buyer.home, who.site.country);
                 let fits = rule.row.treatment == Treatment::Quota
+                    && !book.asks_notice(order.sku, order.buyer, home, place)
                     && quotas.draw(rule, order.buyer, chip, order.open, shipped, year);
                 order.clearance =
                     if fits { Clearance::WithinQuota(rule.id) } else { Clearance::Pending };

@@ -467,9 +467,12 @@ pub(crate) fn place_orders(
                     None => Clearance::NotNeeded,
                     Some(rule) => match rule.row.treatment {
                         Treatment::Allow => Clearance::NotNeeded,
-                        // What fits into a quota asks nobody.
+                        // What fits into a quota asks nobody, unless another rule asks for notice.
                         Treatment::Quota
-                            if quotas.draw(
+                            if sites.get(roster.sites[room.site.index()]).is_ok_and(|(site, _)| {
+                                let (sku, place) = (candidate.sku, site.country);
+                                !rulebook.asks_notice(sku, firm.id, firm.home, place)
+                            }) && quotas.draw(
                                 rule,
                                 firm.id,
                                 (candidate.sku, sku),
