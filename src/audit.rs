@@ -231,3 +231,173 @@ fn finite(readings: &Readings) -> Law {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use bevy_ecs::prelude::World;
+    use bevy_ecs::system::RunSystemOnce as _;
+
+    use super::*;
+    use crate::entities::licence::Application;
+    use crate::entities::{FirmId, RegulatorId, RuleId, SkuId, VendorId};
+    use crate::random::Luck;
+
+    /// The reference world after its first half-year.
+    fn lived() -> World {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("worlds/reference");
+        let loaded = crate::world::load(&path, &[], &crate::mechanisms::declared_parameters())
+            .unwrap_or_else(|refusal| panic!("{refusal}"));
+        let mut world = crate::world::populate::populate(&loaded.definition, Luck::new(1), false);
+        let start = loaded.definition.head.start;
+        world.insert_resource(Clock { start, now: start, end: start + 5 });
+        crate::run::play(&mut world, &mut crate::month::schedule(), &mut ())
+            .unwrap_or_else(|stopped| panic!("{stopped}"));
+        world
+    }
+
+    /// The law that the audit finds broken after `spoil`, if any.
+    fn broken(spoil: &dyn Fn(&mut World)) -> Option<&'static str> {
+        let mut world = lived();
+        spoil(&mut world);
+        world.run_system_once(check_books).expect("the audit runs");
+        world.resource::<FirstBreach>().0.as_ref().map(|breach| breach.law)
+    }
+
+    /// Changes a component of the firm or site at `at`.
+    fn change<C: bevy_ecs::component::Component<Mutability = bevy_ecs::component::Mutable>>(
+        of: fn(&Roster) -> &Vec<bevy_ecs::prelude::Entity>,
+        how: fn(&mut C),
+    ) -> impl Fn(&mut World) {
+        move |world| {
+            let entity = of(world.resource::<Roster>())[0];
+            how(&mut world.get_mut::<C>(entity).expect("a component"));
+        }
+    }
+
+    fn application() -> Application {
+        Application {
+            id: 0,
+            order: 0,
+            rule: RuleId(0),
+            regulator: RegulatorId(0),
+            vendor: VendorId(0),
+            buyer: FirmId(0),
+            sku: SkuId(0),
+            units: 10,
+            granted: 5,
+            shipped: 5,
+            placed: crate::calendar::Month::new(2022, 1),
+            key: 0,
+            filed: crate::calendar::Month::new(2022, 2),
+            due: crate::calendar::Month::new(2022, 3),
+            decided: Some(crate::calendar::Month::new(2022, 3)),
+            expires: None,
+            odds: 1.0,
+            outcome: Outcome::Used,
+            conditions: "",
+            event: None,
+        }
+    }
+
+    fn filed(how: fn(&mut Application)) -> impl Fn(&mut World) {
+        move |world| {
+            let mut of = application();
+            how(&mut of);
+            world.resource_mut::<LicenceBook>().applications.push(of);
+        }
+    }
+
+    /// Every law, with a book spoilt so that it must be found broken.
+    #[test]
+    fn every_law_can_fail() {
+        let sites: fn(&Roster) -> &Vec<bevy_ecs::prelude::Entity> = |roster| &roster.sites;
+        let firms: fn(&Roster) -> &Vec<bevy_ecs::prelude::Entity> = |roster| &roster.firms;
+        let spoilt: Vec<(&str, Box<dyn Fn(&mut World)>)> = vec![
+            ("chips made are somewhere", Box::new(|w| w.resource_mut::<Parts>().made[0] += 1)),
+            (
+                "chips made are somewhere",
+                Box::new(|w| w.resource_mut::<OrderBook>().seized[0] += 1),
+            ),
+            (
+                "chips made are somewhere",
+                Box::new(|w| w.resource_mut::<Retirements>().retired[0] += 1),
+            ),
+            (
+                "no negative stock of chips",
+                Box::new(|w| {
+                    let mut parts = w.resource_mut::<Parts>();
+                    let stock = parts.inventory[0] + 1;
+                    parts.inventory[0] -= stock;
+                    parts.made[0] -= stock;
+                }),
+            ),
+            (
+                "dies received are in stock or packaged",
+                Box::new(|w| w.resource_mut::<Parts>().dies_in[0][0] += 1),
+            ),
+            ("no negative stock of dies", Box::new(|w| w.resource_mut::<Parts>().dies[0][0] = -1)),
+            (
+                "memory received is in stock or packaged",
+                Box::new(|w| w.resource_mut::<Parts>().memory_in[0] += 1),
+            ),
+            (
+                "no negative stock of memory",
+                Box::new(|w| w.resource_mut::<Parts>().memory_gb[0] = -1),
+            ),
+            (
+                "payments have a payer and a payee",
+                Box::new(|w| w.resource_mut::<Ledger>().lose_a_payee()),
+            ),
+            ("balances are sums of flows", Box::new(|w| w.resource_mut::<Ledger>().mispost())),
+            (
+                "installed power is connected power",
+                Box::new(change::<Halls>(sites, |halls| halls.drawn_mw = halls.power_mw + 1.0)),
+            ),
+            (
+                "escrow covers open orders",
+                Box::new(change::<Purse>(firms, |p| p.escrow += Money::from_amount(1.0, 1.0))),
+            ),
+            (
+                "no negative unspent budget",
+                Box::new(change::<Purse>(firms, |p| p.unspent = Money::from_amount(-1.0, 1.0))),
+            ),
+            (
+                "uses of compute sum to one",
+                Box::new(change::<Compute>(firms, |c| c.core_share += 0.01)),
+            ),
+            (
+                "directions of research sum to one",
+                Box::new(change::<Lab>(firms, |lab| lab.direction[0] += 0.01)),
+            ),
+            ("state is finite", Box::new(change::<Lab>(firms, |lab| lab.staff = f64::NAN))),
+            (
+                "the shadow price is at least one",
+                Box::new(change::<Purse>(firms, |p| p.kappa = 0.5)),
+            ),
+            ("shipped is granted", Box::new(filed(|a| a.shipped = 6))),
+            ("granted was applied for", Box::new(filed(|a| a.granted = 11))),
+            ("what is decided is not pending", Box::new(filed(|a| a.decided = None))),
+            (
+                "pending applications are listed",
+                Box::new(filed(|a| {
+                    a.decided = None;
+                    a.outcome = Outcome::Pending;
+                })),
+            ),
+            (
+                "readings are finite",
+                Box::new(|w| {
+                    let mut readings = w.resource_mut::<Readings>();
+                    let metric = readings.metrics()[0];
+                    readings.set_for(metric, 0, f64::INFINITY);
+                }),
+            ),
+        ];
+        assert_eq!(broken(&|_| {}), None, "books that nobody spoilt");
+        for (law, spoil) in &spoilt {
+            assert_eq!(broken(spoil), Some(*law));
+        }
+    }
+}

@@ -838,7 +838,6 @@ fn a_rule_whose_target_is_empty_does_nothing() {
             same_bits(a, b)
                 || counts.contains(&cell.metric.name)
                 || (cell.row == "zzz" && there.contains(&cell.metric.name))
-                || cell.metric.name == "controlled"
         });
         if let Some(difference) = found {
             panic!("an empty target, month {at}: {difference}");
@@ -892,6 +891,8 @@ fn a_cap_too_loose_to_bind_does_nothing() {
         r.cap_tpp = Some(1e15);
     };
     assert_null("a loose cap", loose, None);
+    let clause = ClauseRow { tpp_min: Some(1000.0), ..blank("zz-clause") };
+    assert_null("a loose cap on fast chips", loose, Some(clause));
 }
 
 #[test]

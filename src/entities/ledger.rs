@@ -174,6 +174,23 @@ impl Ledger {
 }
 
 #[cfg(test)]
+impl Ledger {
+    /// Pays nobody, to see that it is noticed.
+    pub(crate) fn lose_a_payee(&mut self) {
+        let one = Money::from_amount(1.0, 1.0);
+        self.balances[0] += one;
+        self.total[0] += one;
+    }
+
+    /// Moves cash that no flow explains, to see that it is noticed.
+    pub(crate) fn mispost(&mut self) {
+        let one = Money::from_amount(1.0, 1.0);
+        self.balances[0] += one;
+        self.balances[1] -= one;
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

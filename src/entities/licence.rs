@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use bevy_ecs::prelude::Resource;
 
+use super::chip::Sku;
 use super::chronicle::EventId;
+use super::rule::Rule;
 use super::{FirmId, RegulatorId, RuleId, SkuId, VendorId};
 use crate::calendar::Month;
+use crate::maths;
 use crate::units::Count;
 
 crate::choice! {
@@ -83,6 +86,78 @@ pub struct Quotas {
     pub by_buyer: BTreeMap<(RuleId, FirmId, i32), Count>,
     /// Chips granted by (rule, SKU) since the rule's first month.
     pub by_sku: BTreeMap<(RuleId, SkuId), Count>,
+}
+
+impl Quotas {
+    /// Chips of `sku` that the caps of `rule` still leave for `buyer` in `year`; `shipped` is what of each
+    /// SKU has shipped since the start.
+    #[must_use]
+    pub fn room(
+        &self,
+        rule: &Rule,
+        buyer: FirmId,
+        (id, sku): (SkuId, &Sku),
+        shipped: &[Count],
+        year: i32,
+    ) -> Count {
+        let mut room = Count::MAX;
+        let (units, tpp) = self.by_rule.get(&(rule.id, year)).copied().unwrap_or_default();
+        if let Some(cap) = rule.row.cap_units {
+            room = room.min(maths::whole_below(cap) - units);
+        }
+        if let (Some(cap), Some(each)) = (rule.row.cap_tpp, sku.row.tpp)
+            && each > 0.0
+        {
+            room = room.min(maths::whole_below((cap - tpp) / each));
+        }
+        if let Some(cap) = rule.row.cap_units_buyer {
+            let used = self.by_buyer.get(&(rule.id, buyer, year)).copied().unwrap_or(0);
+            room = room.min(maths::whole_below(cap) - used);
+        }
+        if let Some(share) = rule.row.cap_home_share {
+            let used = self.by_sku.get(&(rule.id, id)).copied().unwrap_or(0);
+            let shipped = shipped.get(id.index()).copied().unwrap_or(0);
+            let licensed: Count =
+                self.by_sku.iter().filter(|((_, s), _)| *s == id).map(|(_, n)| n).sum();
+            let elsewhere = (shipped - licensed).max(0);
+            room = room.min(maths::whole_below(share * elsewhere as f64) - used);
+        }
+        room.max(0)
+    }
+
+    /// Takes `units` of `sku` for `buyer` out of what the caps of `rule` leave in `year`.
+    pub fn use_up(
+        &mut self,
+        rule: RuleId,
+        buyer: FirmId,
+        (id, sku): (SkuId, &Sku),
+        units: Count,
+        year: i32,
+    ) {
+        let (all, tpp) = self.by_rule.entry((rule, year)).or_default();
+        *all += units;
+        *tpp += units as f64 * sku.row.tpp.unwrap_or(0.0);
+        *self.by_buyer.entry((rule, buyer, year)).or_default() += units;
+        *self.by_sku.entry((rule, id)).or_default() += units;
+    }
+
+    /// Takes a whole order out of a quota if it fits; then nobody has to be asked.
+    #[must_use]
+    pub fn draw(
+        &mut self,
+        rule: &Rule,
+        buyer: FirmId,
+        sku: (SkuId, &Sku),
+        units: Count,
+        shipped: &[Count],
+        year: i32,
+    ) -> bool {
+        let fits = units <= self.room(rule, buyer, sku, shipped, year);
+        if fits {
+            self.use_up(rule.id, buyer, sku, units, year);
+        }
+        fits
+    }
 }
 
 /// Every application of the run, in order of filing; ended ones stay for the record.

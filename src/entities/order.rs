@@ -3,7 +3,7 @@
 use bevy_ecs::prelude::Resource;
 
 use super::chronicle::EventId;
-use super::{FirmId, SiteId, SkuId, VendorId};
+use super::{FirmId, RuleId, SiteId, SkuId, VendorId};
 use crate::calendar::Month;
 use crate::units::{Count, Money};
 
@@ -32,6 +32,8 @@ crate::choice! {
 pub enum Clearance {
     /// No rule in force covers it.
     NotNeeded,
+    /// It fitted into the quota of this rule when it was placed, and was counted there.
+    WithinQuota(RuleId),
     /// An application is to be filed or is pending.
     Pending,
     /// A licence covers `left` more units until `expires`.

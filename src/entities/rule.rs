@@ -439,8 +439,11 @@ pub struct Rulebook {
     /// Chance that an application under a rule is approved now, `[rule][sku]`; 1 where no
     /// officer decides. Written by `licensing`; buyers read it as 1 − risk of denial.
     pub approval: Vec<Vec<f64>>,
-    /// Units that annual caps still leave, `[rule]`; `i64::MAX` where there is none. Written by `licensing`.
+    /// Units that annual caps still leave, `[rule]`; `i64::MAX` where there is none, 0 also where a cap
+    /// in performance or of some buyer is used up. Written by `licensing`.
     pub cap_left: Vec<i64>,
+    /// Whether the rule catches any chip launched by now, `[rule]`. Written by `policy`.
+    pub catches: Vec<bool>,
     /// Rises by one whenever a rule is announced, comes into force, ends or is added, or a SKU is added.
     pub revision: u64,
     lanes: Lanes,
@@ -519,8 +522,30 @@ impl Rulebook {
         self.verdicts.push(catalogue.skus.iter().map(|sku| rule.verdict(sku)).collect());
         self.approval.push(vec![1.0; catalogue.skus.len()]);
         self.cap_left.push(i64::MAX);
+        self.catches.push(false);
+        let month = rule.row.announced;
         self.rules.push(rule);
+        let last = self.rules.len() - 1;
+        self.catches[last] = self.catches_by(last, catalogue, month);
         self.revision += 1;
+    }
+
+    /// Whether rule `at` catches a chip that is launched by `month`: one that catches none is no
+    /// sign of anything.
+    #[must_use]
+    pub fn catches_by(&self, at: usize, catalogue: &Catalogue, month: Month) -> bool {
+        let verdicts = self.verdicts[at].iter();
+        verdicts
+            .zip(&catalogue.skus)
+            .any(|(verdict, sku)| *verdict != Verdict::Free && sku.row.launch <= month)
+    }
+
+    /// Whether a rule on chips keeps any away: one that catches some, and under a cap only
+    /// once the cap is used up.
+    #[must_use]
+    pub fn keeps_away(&self, rule: &Rule) -> bool {
+        let at = rule.id.index();
+        self.catches[at] && (rule.row.treatment != Treatment::Quota || self.cap_left[at] <= 0)
     }
 
     /// Room for one more SKU, at the end, sold by a vendor of `home`.
@@ -593,14 +618,7 @@ impl Rulebook {
         headquarters: CountryId,
         destination: CountryId,
     ) -> Option<&Rule> {
-        let governs = |rule: &Rule| {
-            rule.in_force
-                && rule.row.treatment != Treatment::Allow
-                && self.verdicts[rule.id.index()][sku.index()] != Verdict::Free
-                && rule.covers(firm, headquarters, destination)
-                && self.sku_home.get(sku.index()).is_none_or(|h| !rule.exempts(*h, destination))
-                && !self.replaced(rule, sku, firm, headquarters, destination)
-        };
+        let governs = |rule: &Rule| self.governs(rule, sku, firm, headquarters, destination);
         if let Some(lane) = self.lanes.of(kind, headquarters, destination) {
             return lane.iter().map(|id| &self.rules[id.index()]).find(|rule| governs(rule));
         }
@@ -614,6 +632,40 @@ impl Rulebook {
             }
         }
         found
+    }
+
+    /// Whether `rule` is in force and governs a delivery, whichever others do.
+    fn governs(
+        &self,
+        rule: &Rule,
+        sku: SkuId,
+        firm: FirmId,
+        headquarters: CountryId,
+        destination: CountryId,
+    ) -> bool {
+        rule.in_force
+            && rule.row.treatment != Treatment::Allow
+            && self.verdicts[rule.id.index()][sku.index()] != Verdict::Free
+            && rule.covers(firm, headquarters, destination)
+            && self.sku_home.get(sku.index()).is_none_or(|h| !rule.exempts(*h, destination))
+            && !self.replaced(rule, sku, firm, headquarters, destination)
+    }
+
+    /// Whether some rule on chips asks for notice of a delivery; a quota on top of it, being stricter,
+    /// governs, and does not do away with the notice.
+    #[must_use]
+    pub fn asks_notice(
+        &self,
+        sku: SkuId,
+        firm: FirmId,
+        headquarters: CountryId,
+        destination: CountryId,
+    ) -> bool {
+        self.rules.iter().any(|rule| {
+            rule.row.treatment == Treatment::Notify
+                && answers(rule, RuleKind::ChipExport)
+                && self.governs(rule, sku, firm, headquarters, destination)
+        })
     }
 
     /// Whether another rule in force replaces `rule` for this delivery.

@@ -176,7 +176,7 @@ fn eligible(order: &Order, captive: Option<FirmId>, now: Month) -> Count {
         return 0;
     }
     match order.clearance {
-        Clearance::NotNeeded => order.open,
+        Clearance::NotNeeded | Clearance::WithinQuota(_) => order.open,
         Clearance::Licensed { left, expires } if now < expires => order.open.min(left).max(0),
         Clearance::Licensed { .. } | Clearance::Pending => 0,
     }

@@ -136,7 +136,8 @@ pub struct DesignBook {
     demand: Vec<Vec<f64>>,
     /// Months by which each vendor's generations are shifted, `[vendor]`.
     shift: Vec<i32>,
-    revision: u64,
+    /// What it was last decided on: SKUs known, and which rules on chips were announced and in force.
+    watched: (usize, Vec<(RuleId, bool)>),
 }
 
 /// The design book at the start: `vendors` in the order of ids.
@@ -355,6 +356,7 @@ fn to_avoid<'a>(
     book.rules.iter().filter(move |r| {
         r.row.kind == RuleKind::ChipExport
             && r.row.treatment >= Treatment::Notify
+            && book.keeps_away(r)
             && r.is_live(now)
             && r.firms.is_empty()
             && !r.clauses.is_empty()
@@ -545,8 +547,12 @@ pub(crate) fn start_variants(
     mut chronicle: ResMut<Chronicle>,
     mut readings: ResMut<Readings>,
 ) {
-    let changed = designs.revision != book.revision;
-    designs.revision = book.revision;
+    let rules = book.rules.iter().filter(|rule| {
+        rule.row.kind == RuleKind::ChipExport && rule.is_live(clock.now) && book.keeps_away(rule)
+    });
+    let watched = (catalogue.skus.len(), rules.map(|rule| (rule.id, rule.in_force)).collect());
+    let changed = designs.watched != watched;
+    designs.watched = watched;
     if !switches.variants || !settings.endogenous_variants || !(changed || clock.now.ends_quarter())
     {
         return;

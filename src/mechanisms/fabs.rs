@@ -717,7 +717,7 @@ pub(crate) fn plan(
             && f64::from(to_launch) <= p.prelaunch_months
         {
             let expected = p.prelaunch_share * works.totals[sku.vendor.index()] * ahead
-                / sku.row.price_usd.max(1.0);
+                / sku.row.price_usd;
             works.demand[s] = expected;
             if f64::from(to_launch) <= cycle + 1.0 {
                 works.gap[s] = (expected * (cycle + p.chip_cover_months) - at_hand).max(0.0);
@@ -980,6 +980,7 @@ fn cut(
 /// Starts chips: wants cut to dies, memory and packaging slots, whole units, parts taken from stock.
 pub(crate) fn start_chips(
     clock: Res<Clock>,
+    settings: Res<Settings>,
     roster: Res<Roster>,
     catalogue: Res<Catalogue>,
     p: Res<FabsParameters>,
@@ -998,7 +999,8 @@ pub(crate) fn start_chips(
     zero(&mut works.totals, works.vendors);
     // Merit of a SKU for a part: (margin per unit of the part)^m.
     let merit = |sku: &Sku, uses: f64| {
-        let margin = (sku.price_usd - sku.row.unit_cost_usd).max(1.0);
+        // In quanta of the ledger, so that currency is a unit; a loss still leaves a merit.
+        let margin = ((sku.price_usd - sku.row.unit_cost_usd) / settings.quantum).max(1.0);
         if p.margin_exponent == 0.0 { 1.0 } else { maths::pow(margin / uses, p.margin_exponent) }
     };
     for vendor in vendors.iter_many(&roster.vendors).flatten() {

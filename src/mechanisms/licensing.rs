@@ -1,8 +1,9 @@
 //! Licensing: applications, their queue, and what comes of them.
 //!
 //! An order that a rule governs files an application in the month after it was placed. Under `notify` it
-//! passes after the notice period, under `quota` as far as the caps allow, under `deny` it is refused at
-//! once. Otherwise an officer reviews it. The review takes a log-normal number of days with mean m
+//! passes after the notice period, under `deny` it is refused at once. Under `quota` an order that fits
+//! into what the caps leave is counted there when it is placed and asks nobody; one that does not, or of
+//! which another rule asks notice, files an application, which is granted what is left. Otherwise an officer reviews it. The review takes a log-normal number of days with mean m
 //! (median `m e^(−s²/2)`), longer for buyers of the constrained group, plus the months that freezes of the
 //! same regulator add. A regulator decides at most `decisions a month × (1 − share of other trade)`
 //! due applications, in order of filing; the rest wait. An application is approved with
@@ -98,10 +99,12 @@ pub(crate) fn reclassify_orders(
     clock: Res<Clock>,
     roster: Res<Roster>,
     book: Res<Rulebook>,
+    catalogue: Res<Catalogue>,
     firms: Query<&Firm>,
     sites: Query<&Site>,
     mut orders: ResMut<OrderBook>,
     mut licences: ResMut<LicenceBook>,
+    mut quotas: ResMut<Quotas>,
     mut chronicle: ResMut<Chronicle>,
     mut seen: Local<Option<u64>>,
 ) {
@@ -110,12 +113,25 @@ pub(crate) fn reclassify_orders(
     }
     *seen = Some(book.revision);
     let licences = &mut *licences;
-    for order in &mut orders.orders {
+    let OrderBook { orders, shipped, .. } = &mut *orders;
+    for order in orders {
         let Some(who) = parties(order, &roster, &firms, &sites) else { continue };
         let rule = governing(&book, order, &who);
         match (order.clearance, rule) {
-            (Clearance::NotNeeded, Some(_)) => order.clearance = Clearance::Pending,
-            (Clearance::Pending, None) => order.clearance = Clearance::NotNeeded,
+            (Clearance::WithinQuota(of), Some(rule)) if of == rule.id => {}
+            (Clearance::NotNeeded | Clearance::WithinQuota(_), Some(rule)) => {
+                let chip = (order.sku, catalogue.sku(order.sku));
+                let year = clock.now.year();
+                let (home, place) = (who.buyer.home, who.site.country);
+                let fits = rule.row.treatment == Treatment::Quota
+                    && !book.asks_notice(order.sku, order.buyer, home, place)
+                    && quotas.draw(rule, order.buyer, chip, order.open, shipped, year);
+                order.clearance =
+                    if fits { Clearance::WithinQuota(rule.id) } else { Clearance::Pending };
+            }
+            (Clearance::Pending | Clearance::WithinQuota(_), None) => {
+                order.clearance = Clearance::NotNeeded;
+            }
             (Clearance::Licensed { left, .. }, Some(rule))
                 if rule.row.treatment >= Treatment::PresumptionOfDenial =>
             {
@@ -340,50 +356,6 @@ fn excess(rule: &Rule, sku: &Sku) -> f64 {
     if threshold > 0.0 && tpp > 0.0 { maths::ln(tpp / threshold) } else { 0.0 }
 }
 
-/// Chips that the caps of `rule` still leave for this application.
-fn room(
-    rule: &Rule,
-    application: &Application,
-    sku: &Sku,
-    all_shipped: &[Count],
-    quotas: &Quotas,
-    year: i32,
-) -> Count {
-    let mut room = Count::MAX;
-    let (units, tpp) = quotas.by_rule.get(&(rule.id, year)).copied().unwrap_or_default();
-    if let Some(cap) = rule.row.cap_units {
-        room = room.min(maths::whole_below(cap) - units);
-    }
-    if let (Some(cap), Some(each)) = (rule.row.cap_tpp, sku.row.tpp)
-        && each > 0.0
-    {
-        room = room.min(maths::whole_below((cap - tpp) / each));
-    }
-    if let Some(cap) = rule.row.cap_units_buyer {
-        let used = quotas.by_buyer.get(&(rule.id, application.buyer, year)).copied().unwrap_or(0);
-        room = room.min(maths::whole_below(cap) - used);
-    }
-    if let Some(share) = rule.row.cap_home_share {
-        let sku = application.sku;
-        let used = quotas.by_sku.get(&(rule.id, sku)).copied().unwrap_or(0);
-        let shipped = all_shipped.get(sku.index()).copied().unwrap_or(0);
-        let licensed: Count =
-            quotas.by_sku.iter().filter(|((_, s), _)| *s == sku).map(|(_, n)| n).sum();
-        let elsewhere = (shipped - licensed).max(0);
-        room = room.min(maths::whole_below(share * elsewhere as f64) - used);
-    }
-    room.max(0)
-}
-
-fn use_up(rule: &Rule, application: &Application, sku: &Sku, quotas: &mut Quotas, year: i32) {
-    let granted = application.granted;
-    let (units, tpp) = quotas.by_rule.entry((rule.id, year)).or_default();
-    *units += granted;
-    *tpp += granted as f64 * sku.row.tpp.unwrap_or(0.0);
-    *quotas.by_buyer.entry((rule.id, application.buyer, year)).or_default() += granted;
-    *quotas.by_sku.entry((rule.id, application.sku)).or_default() += granted;
-}
-
 /// Decides applications that are due, as far as officers and caps allow.
 pub(crate) fn decide(
     p: Res<LicensingParameters>,
@@ -474,14 +446,15 @@ pub(crate) fn decide(
             application.odds = 0.0;
             granted = 0;
         }
-        let room = room(rule, application, sku, all_shipped, quotas, now.year());
+        let chip = (application.sku, sku);
+        let room = quotas.room(rule, application.buyer, chip, all_shipped, now.year());
         let capped = granted > room;
         application.granted = granted.min(room);
         application.decided = Some(now);
         tally.wait_months += now - application.filed;
         tally.decided += 1;
         let granted = application.granted;
-        use_up(rule, application, sku, quotas, now.year());
+        quotas.use_up(rule.id, application.buyer, chip, granted, now.year());
         let refused = order.open - granted;
         if refused > 0 {
             if let Some(entity) = roster.firms.get(order.buyer.index())
@@ -623,9 +596,13 @@ pub(crate) fn publish_odds(
         }
         let at = rule.id.index();
         let year = clock.now.year();
-        let (units, _) = quotas.by_rule.get(&(rule.id, year)).copied().unwrap_or_default();
-        book.cap_left[at] =
+        let (units, tpp) = quotas.by_rule.get(&(rule.id, year)).copied().unwrap_or_default();
+        let left =
             rule.row.cap_units.map_or(i64::MAX, |cap| (maths::whole_below(cap) - units).max(0));
+        let mut buyers = quotas.by_buyer.iter().filter(|((r, _, y), _)| (*r, *y) == (rule.id, year));
+        let used_up = rule.row.cap_tpp.is_some_and(|cap| tpp >= cap)
+            || rule.row.cap_units_buyer.is_some_and(|cap| buyers.any(|(_, n)| *n as f64 >= cap));
+        book.cap_left[at] = if used_up { 0 } else { left };
         let h = known.get(rule.issuer.index()).copied().unwrap_or(0.0);
         if h < 0.0 && !renewed {
             continue;

@@ -29,7 +29,8 @@
 //! **Strengths.** Rules that withhold equipment, memory, foundry work, materials or design tools add up
 //! as `1 − Π(1 − strength)`. Enforcement against grey trade into a country is
 //! `1 − Π(1 − e (1 + b_e (h − h₀)))` over regulators with a chip rule in force for it, times
-//! `Π(1 − strength)` over those rules.
+//! `Π(1 − strength)` over those rules. A rule that catches no chip launched so far is no sign of anything,
+//! and a quota counts once its cap is used up.
 //!
 //! Sources: Federal Register notices as cited in `rules.toml`; priors in `parameters.csv`.
 
@@ -160,6 +161,11 @@ pub(crate) fn enact_rules(
             verdicts.push(rule.verdict(sku));
         }
     }
+    for at in 0..book.rules.len() {
+        let catches = book.catches_by(at, &catalogue, now);
+        changed |= catches != book.catches[at];
+        book.catches[at] = catches;
+    }
     if changed {
         book.sort_lanes(roster.countries.len());
         book.revision += 1;
@@ -223,7 +229,7 @@ pub(crate) fn judge_hazard(
             let of = |c| {
                 book.rules.iter().any(|rule| {
                     rule.issuer.index() == regulator
-                        && strict_chip_rule(rule, clock.now)
+                        && strict_chip_rule(&book, rule, clock.now)
                         && rule.covers_lane(c, c)
                 })
             };
@@ -251,10 +257,12 @@ pub(crate) fn judge_hazard(
     }
 }
 
-/// Whether a rule on chips asks for a licence that may be refused, and is announced and not over.
-fn strict_chip_rule(rule: &Rule, now: Month) -> bool {
+/// Whether a rule on chips asks for a licence that may be refused, catches chips, and is announced and
+/// not over.
+fn strict_chip_rule(book: &Rulebook, rule: &Rule, now: Month) -> bool {
     rule.row.kind == RuleKind::ChipExport
         && rule.row.treatment >= Treatment::CaseByCase
+        && book.catches[rule.id.index()]
         && rule.is_live(now)
 }
 
@@ -466,7 +474,7 @@ pub(crate) fn publish_fears(
             let last = book
                 .rules
                 .iter()
-                .filter(|r| strict_chip_rule(r, now) && r.covers_lane(country, country))
+                .filter(|r| strict_chip_rule(&book, r, now) && r.covers_lane(country, country))
                 .filter(|r| r.clauses.iter().any(|c| c.bounds.iter().any(|b| b.at_least)))
                 .max_by_key(|r| (r.row.announced, r.id));
             let Some(last) = last else { continue };
@@ -474,7 +482,7 @@ pub(crate) fn publish_fears(
             let feared: Vec<Clause> =
                 last.clauses.iter().map(|c| floors(c).scaled(factor)).collect();
             let coming = book.rules.iter().any(|r| {
-                strict_chip_rule(r, now) && now < r.row.from && r.covers_lane(country, country)
+                strict_chip_rule(&book, r, now) && now < r.row.from && r.covers_lane(country, country)
             });
             for (sku, chip) in catalogue.iter() {
                 let of = sku.index();
@@ -576,6 +584,7 @@ pub(crate) fn publish_strengths(
             rule.in_force
                 && rule.row.kind == RuleKind::ChipExport
                 && rule.row.treatment >= Treatment::Notify
+                && book.keeps_away(rule)
         })
     };
     for at in 0..countries {

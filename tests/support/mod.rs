@@ -118,7 +118,8 @@ impl Run {
         self.tape.pages[0][scope as usize].iter().map(|(id, _)| id.clone()).collect()
     }
 
-    /// The first value that was finite in the first month and is not in a later one.
+    /// The first value that was finite in the first month and is not in a later one, of a metric
+    /// whose definition does not say when it is empty.
     pub fn first_lost(&self) -> Option<String> {
         for scope in Scope::ALL {
             let metrics: Vec<_> = columns(mechanisms::all_metrics(), scope).collect();
@@ -127,6 +128,7 @@ impl Run {
                     let row = page[scope as usize].iter().find(|(member, _)| member == id);
                     let lost = |column: usize| {
                         first[column].is_finite()
+                            && !metrics[column].definition.to_lowercase().contains("empty")
                             && row.is_none_or(|(_, values)| !values[column].is_finite())
                     };
                     if let Some(column) = (0..first.len()).find(|column| lost(*column)) {

@@ -157,8 +157,8 @@ fn grow_offer(f: &mut Finance, base: f64, growth: f64, clock: &Clock, outlook: &
         f.equity_on_offer_usd_year = base * maths::exp(growth * years);
     } else if f.equity_on_offer_usd_year > 0.0 {
         let pace = if clock.now >= LATE {
-            let ahead = maths::ln(outlook.expected(1.0).max(1.0) / outlook.spend_usd_year.max(1.0));
-            growth.min(ahead)
+            let ahead = outlook.expected(1.0) / outlook.spend_usd_year;
+            if ahead > 0.0 { growth.min(maths::ln(ahead)) } else { growth }
         } else {
             growth
         };

@@ -80,19 +80,21 @@ fn caps_are_never_exceeded() {
         let mut application = application(n % 8, 70);
         // 1700 shipped elsewhere: at most 850 under the relative cap.
         let shipped = [1700 + quotas.by_sku.values().sum::<Count>()];
-        let room = room(&rule, &application, &sku, &shipped, &quotas, 2026);
+        let chip = (application.sku, &sku);
+        let room = quotas.room(&rule, application.buyer, chip, &shipped, 2026);
         application.granted = application.granted.min(room);
         granted_by[usize::from(n % 8)] += application.granted;
-        use_up(&rule, &application, &sku, &mut quotas, 2026);
+        quotas.use_up(rule.id, application.buyer, chip, application.granted, 2026);
     }
     assert_eq!(granted_by.iter().sum::<Count>(), 850);
     assert!(granted_by.iter().all(|n| *n <= 300));
     // A new year opens the annual caps, not the relative one.
-    let left = room(&rule, &application(0, 1), &sku, &[1700 + 850], &quotas, 2027);
+    let chip = (SkuId(0), &sku);
+    let left = quotas.room(&rule, FirmId(0), chip, &[1700 + 850], 2027);
     assert_eq!(left, 0);
     let mut other = rule;
     other.row.cap_home_share = None;
-    assert_eq!(room(&other, &application(0, 1), &sku, &[1700], &quotas, 2027), 300);
+    assert_eq!(quotas.room(&other, FirmId(0), chip, &[1700], 2027), 300);
 }
 
 #[test]

@@ -18,6 +18,7 @@ const PASSES: usize = 3;
 /// shares of tokens, `Σ over options + nothing = 1`.
 pub(crate) fn choose(
     p: Res<MarketParameters>,
+    settings: Res<Settings>,
     roster: Res<Roster>,
     mut trading: ResMut<Trading>,
     offers: Res<Offers>,
@@ -37,7 +38,7 @@ pub(crate) fn choose(
     let (mut best, mut best_ln_price) = (f64::NEG_INFINITY, 0.0);
     for k in 0..hosted {
         let price = offers.price_usd_m[k];
-        t.ln_price[k] = if price > 0.0 { maths::ln(price) } else { f64::NAN };
+        t.ln_price[k] = if price > 0.0 { ln_price_of(price, settings.quantum) } else { f64::NAN };
         t.floor[k] = if t.quality[k].is_finite() && price > 0.0 {
             let turned_away = 1.0 - t.served[offers.firm[k].index()];
             p.quality_weight * (t.quality[k] - best_quality)
@@ -55,7 +56,7 @@ pub(crate) fn choose(
         for s in 0..SELF_HOSTED {
             let price = t.open_price[c * SELF_HOSTED + s];
             if !best.is_finite() && price > 0.0 {
-                best_ln_price = maths::ln(price);
+                best_ln_price = ln_price_of(price, settings.quantum);
                 best = p.quality_weight * (t.quality[hosted + s] - best_quality)
                     - p.price_weight * best_ln_price;
             }
@@ -79,7 +80,7 @@ pub(crate) fn choose(
                 let s = k - hosted;
                 let price = t.open_price[c * SELF_HOSTED + s];
                 if price > 0.0 {
-                    let ln_price = maths::ln(price);
+                    let ln_price = ln_price_of(price, settings.quantum);
                     let value = p.quality_weight * (t.quality[k] - best_quality)
                         - p.price_weight * ln_price
                         - poor * (ln_price - best_ln_price);
@@ -256,7 +257,7 @@ pub(crate) fn clear(
             let price = price(t, offers, c, k);
             tokens += used;
             paid += used * price;
-            let ln_price = if k < hosted { t.ln_price[k] } else { maths::ln(price) };
+            let ln_price = if k < hosted { t.ln_price[k] } else { ln_price_of(price, settings.quantum) };
             value += used * (ln_price - relative * t.quality[k]);
             if t.constrained[t.developer(k)] {
                 constrained += used;
@@ -329,6 +330,11 @@ pub(crate) fn clear(
         compute.demand_pressure = t.pressure[i];
         compute.utilisation = if had > 0.0 { ((had - spare) / had).clamp(0.0, 1.0) } else { 0.0 };
     }
+}
+
+/// ln of a price in quanta of the ledger: only differences are felt, and so currency is a unit.
+fn ln_price_of(price: f64, quantum: f64) -> f64 {
+    maths::ln(price / quantum)
 }
 
 /// Price of option `k` in country `c`, USD per million tokens.

@@ -235,7 +235,7 @@ pub struct Trading {
     pub(crate) origin: [usize; SELF_HOSTED],
     /// Lowest price, USD per million tokens, then value of each hosted option, `[hosted option]`.
     pub(crate) floor: Vec<f64>,
-    /// ln of the posted price, `[hosted option]`.
+    /// ln of the posted price in quanta of the ledger, `[hosted option]`.
     pub(crate) ln_price: Vec<f64>,
     /// Whether a developer is of the constrained group, `[developer]`.
     pub(crate) constrained: Vec<bool>,

@@ -12,7 +12,7 @@ use crate::entities::model::ModelBook;
 use crate::entities::script::{Script, ShockKind};
 use crate::entities::site::{Halls, Site};
 use crate::entities::vendor::Vendor;
-use crate::entities::{Clock, CountryId, Roster, Switches};
+use crate::entities::{Clock, CountryId, Roster, Settings, Switches};
 use crate::maths;
 
 /// Hours in a year of 365 days.
@@ -119,6 +119,7 @@ pub(crate) fn cost_compute(
 pub(crate) fn post_prices(
     p: Res<MarketParameters>,
     clock: Res<Clock>,
+    settings: Res<Settings>,
     script: Res<Script>,
     roster: Res<Roster>,
     models: Res<ModelBook>,
@@ -189,16 +190,18 @@ pub(crate) fn post_prices(
             let cost = unit / per;
             let lead = if open.is_finite() { quality - open } else { p.price_lead_cap };
             let lead = lead.clamp(0.0, p.price_lead_cap);
-            let wanted = maths::ln(cost * (1.0 + p.price_margin_base) * factor)
+            // Logarithms of quanta, so that currency is a unit.
+            let quantum = settings.quantum;
+            let wanted = maths::ln(cost / quantum * (1.0 + p.price_margin_base) * factor)
                 + p.price_margin_lead * lead
                 + t.scarcity[i];
             let floor = p.price_floor_factor * t.unit_floor[i] / per;
             let posted = offers.price_usd_m[k];
             let price = if posted > 0.0 {
-                let ln = maths::ln(posted * cut);
-                maths::exp(ln + p.price_adjustment * (wanted - ln))
+                let ln = maths::ln(posted / quantum * cut);
+                maths::exp(ln + p.price_adjustment * (wanted - ln)) * quantum
             } else {
-                maths::exp(wanted)
+                maths::exp(wanted) * quantum
             };
             t.per_h100e[k] = per;
             t.quality[k] = quality;

@@ -7,7 +7,7 @@ use crate::entities::boards::{ChipMarket, Fears, GreyMarkets, PowerPlans, Rental
 use crate::entities::chip::{Catalogue, Origin, Sku};
 use crate::entities::country::{Bloc, Country};
 use crate::entities::firm::{Firm, Group};
-use crate::entities::licence::{LicenceBook, Outcome};
+use crate::entities::licence::{LicenceBook, Outcome, Quotas};
 use crate::entities::order::Channel;
 use crate::entities::rule::{RuleKind, Rulebook, Treatment};
 use crate::entities::site::{Halls, Site, annuity_years, chip_mw, energy_usd_year};
@@ -270,8 +270,7 @@ impl Access {
         p: &ProcurementParameters,
         switches: &Switches,
         rulebook: &Rulebook,
-        catalogue: &Catalogue,
-        licences: &LicenceBook,
+        (licences, quotas): (&LicenceBook, &Quotas),
         stances: impl Iterator<Item = f64>,
     ) {
         let firms = self.homes.len();
@@ -298,11 +297,15 @@ impl Access {
                 seen.0 += application.granted as f64 / application.units as f64;
                 seen.1 += 1.0;
             }
-            if decided.year() == clock.now.year() {
-                let granted = application.granted as f64;
-                self.used[rule * firms + application.buyer.index()] += granted;
-                let tpp = catalogue.sku(application.sku).row.tpp.unwrap_or(0.0);
-                self.used_tpp[rule] += granted * tpp;
+        }
+        for ((rule, buyer, year), granted) in &quotas.by_buyer {
+            if *year == clock.now.year() && buyer.index() < firms {
+                self.used[rule.index() * firms + buyer.index()] = *granted as f64;
+            }
+        }
+        for ((rule, year), (_, tpp)) in &quotas.by_rule {
+            if *year == clock.now.year() {
+                self.used_tpp[rule.index()] = *tpp;
             }
         }
         self.odds.clear();
@@ -787,8 +790,14 @@ pub(super) fn lost_sales<F: Fn(&str) -> f64>(
             .filter(|c| c.vendor == entry.1 && c.channel != Channel::Rental)
             .map(|c| c.share)
             .sum();
+        let hinders = |rule| {
+            let row = &market.rulebook.rules[RuleId::index(rule)].row;
+            access.open(Some(rule), firm.id, market.rulebook) < 1.0
+                || row.revenue_share + row.duty > 0.0
+        };
         let hindered = prices.on_sale.iter().any(|id| {
-            market.catalogue.sku(*id).vendor == entry.1 && access.rule(home_pair, *id).is_some()
+            market.catalogue.sku(*id).vendor == entry.1
+                && access.rule(home_pair, *id).is_some_and(hinders)
         }) || prices.vendors[entry.1.index()].0 != firm.home
             && at(&market.fears.import_allowed, firm.home.index(), 1.0) < 1.0;
         entry.2 = if hindered && all > 0.0 { (entry.2 / all - has).max(0.0) } else { 0.0 };

@@ -50,7 +50,7 @@ use crate::entities::chronicle::{Chronicle, EventId};
 use crate::entities::country::Country;
 use crate::entities::firm::{Finance, Firm, Purse};
 use crate::entities::ledger::{Account, Ledger};
-use crate::entities::licence::LicenceBook;
+use crate::entities::licence::{LicenceBook, Quotas};
 use crate::entities::order::{Channel, Clearance, Order, OrderBook};
 use crate::entities::regulator::Stance;
 use crate::entities::rule::{RuleKind, Rulebook, Treatment};
@@ -248,6 +248,7 @@ pub(crate) fn price_channels(
     p: Res<ProcurementParameters>,
     catalogue: Res<Catalogue>,
     (rulebook, licences, fears): (Res<Rulebook>, Res<LicenceBook>, Res<Fears>),
+    quotas: Res<Quotas>,
     (chips, grey, rental): (Res<ChipMarket>, Res<GreyMarkets>, Res<RentalMarket>),
     (script, outlook): (Res<Script>, Option<Res<SpendOutlook>>),
     vendors: Query<(&Vendor, &Sales)>,
@@ -282,7 +283,14 @@ pub(crate) fn price_channels(
         own_sites,
     );
     let hs = stances.iter_many(&roster.regulators).flatten().map(|stance| stance.h);
-    channels.access.remember(&clock, &p, &switches, &rulebook, &catalogue, &licences, hs);
+    channels.access.remember(
+        &clock,
+        &p,
+        &switches,
+        &rulebook,
+        (&licences, &quotas),
+        hs,
+    );
     channels.learn_fills(&p, &grey, &rental);
     channels.candidates.clear();
     channels.ranges.clear();
@@ -414,7 +422,7 @@ pub(crate) fn place_orders(
     switches: Res<Switches>,
     p: Res<ProcurementParameters>,
     catalogue: Res<Catalogue>,
-    rulebook: Res<Rulebook>,
+    (rulebook, mut quotas): (Res<Rulebook>, ResMut<Quotas>),
     ledger: Res<Ledger>,
     mut chronicle: ResMut<Chronicle>,
     sites: Query<(&Site, &Halls)>,
@@ -574,13 +582,28 @@ pub(crate) fn place_orders(
                     return;
                 }
                 left -= units;
-                let clearance = match room.rule {
-                    Some(rule)
-                        if rulebook.rules[rule.index()].row.treatment != Treatment::Allow =>
-                    {
-                        Clearance::Pending
-                    }
-                    _ => Clearance::NotNeeded,
+                let clearance = match room.rule.map(|rule| &rulebook.rules[rule.index()]) {
+                    None => Clearance::NotNeeded,
+                    Some(rule) => match rule.row.treatment {
+                        Treatment::Allow => Clearance::NotNeeded,
+                        // What fits into a quota asks nobody, unless another rule asks for notice.
+                        Treatment::Quota
+                            if sites.get(roster.sites[room.site.index()]).is_ok_and(|(site, _)| {
+                                let (sku, place) = (candidate.sku, site.country);
+                                !rulebook.asks_notice(sku, firm.id, firm.home, place)
+                            }) && quotas.draw(
+                                rule,
+                                firm.id,
+                                (candidate.sku, sku),
+                                units,
+                                &book.shipped,
+                                clock.now.year(),
+                            ) =>
+                        {
+                            Clearance::WithinQuota(rule.id)
+                        }
+                        _ => Clearance::Pending,
+                    },
                 };
                 let cause = room
                     .rule

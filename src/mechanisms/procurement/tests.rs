@@ -282,6 +282,7 @@ fn world_with(treatment: Option<(Treatment, f64)>, skus: Vec<Sku>) -> World {
     world.insert_resource(Catalogue { skus, ..Catalogue::default() });
     world.insert_resource(rulebook);
     world.insert_resource(LicenceBook::default());
+    world.insert_resource(crate::entities::licence::Quotas::default());
     world.insert_resource(Fears {
         hazard: vec![0.0; 3],
         announced: vec![vec![0.0; 3]; n],
