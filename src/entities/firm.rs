@@ -325,7 +325,6 @@ impl Lab {
             gain_quality: [0.0; 3],
             weight: 0.0,
             event: None,
-            turned: None,
             possible_capability: 0.0,
             possible_log10_flop: 0.0,
             ln_a_effective: 0.0,

@@ -122,7 +122,6 @@ fn build(tables: &Tables) -> World {
             escrow: Money::ZERO,
             kappa: 1.0,
             kappa_lagged: 1.0,
-            event: None,
             reallocated: Money::ZERO,
             shortfall: 0.0,
             event: None,

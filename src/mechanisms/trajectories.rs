@@ -156,7 +156,6 @@ fn run(case: &Case) -> Vec<Year> {
             escrow: Money::ZERO,
             kappa: 1.0,
             kappa_lagged: 1.0,
-            event: None,
             reallocated: Money::ZERO,
             shortfall: 0.0,
             event: None,

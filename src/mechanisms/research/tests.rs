@@ -77,7 +77,7 @@ fn purse(kappa: f64) -> Purse {
         unspent: Money::ZERO,
         escrow: Money::ZERO,
         kappa,
-        kappa_lagged: kappa, event: None,
+        kappa_lagged: kappa,
         reallocated: Money::ZERO,
         shortfall: 0.0,
         event: None,
