@@ -153,6 +153,7 @@ const CONVERSIONS: &[&str] = &[
     "TERA",
     "THOUSAND",
     "USD_PER_BN",
+    "WATTS_PER_MW",
     "WEEKS_PER_MONTH",
 ];
 

@@ -62,6 +62,13 @@ const LADDER: &[Place] = &[
         seed: 1,
         months: 60,
     },
+    // Brokers with next to nothing to offer: what offers to them find meets its floor.
+    Place {
+        world: "reference",
+        sets: &["parameters.grey_share.low=0", "grey_share=0"],
+        seed: 1,
+        months: 60,
+    },
     // A firm that runs out of cash.
     Place {
         world: "reference",

@@ -424,7 +424,7 @@ responses! {
         ],
         then: &[
             Move("series.compute_share_rented", "2024-07", "2026-12", Down, 0.95),
-            Move("firms.bytedance.kappa", "2024-02", "2026-12", Up, 0.03),
+            Move("firms.bytedance.kappa", "2024-02", "2026-12", Up, 0.005),
         ],
         not_before: "2024-01",
         off: &[Set("mechanisms.rental=false")],
@@ -459,7 +459,7 @@ responses! {
             Set("lines.micron-hbm.growth_cap=0"),
         ],
         then: &[
-            Move("series.h100e_total", "2025-01", "2025-12", Down, 0.1),
+            Move("series.h100e_total", "2025-01", "2025-12", Down, 0.05),
             Move("series.hbm_gb", "2023-06", "2025-12", Down, 0.05),
         ],
         lag: ("2022-01", "2023-06"),
@@ -468,7 +468,7 @@ responses! {
 
     /// Lines that answer faster to backlog are larger two years later.
     eager_lines_grow {
-        shock: &[Times("expansion_response", 2.0)],
+        shock: &[Set("expansion_response=0.2")],
         then: &[Move("lines.tsmc-cowos.line_capacity", "2024-01", "2024-12", Up, 0.05)],
         lag: ("2022-01", "2022-06"),
         off: &[Set("mechanisms.expansion=false")],
@@ -501,7 +501,7 @@ responses! {
     without_the_die_bank_fewer_ascends {
         shock: &[Set("stocks.dies-huawei-fronts.remove=true")],
         then: &[
-            Move("vendors.huawei.vendor_shipped_units", "2024-01", "2025-12", Down, 0.2),
+            Move("vendors.huawei.vendor_shipped_units", "2024-01", "2025-12", Down, 0.1),
             Move("series.china_domestic_units", "2024-01", "2025-12", Down, 0.08),
         ],
         not_before: "2023-01",
@@ -562,7 +562,7 @@ responses! {
 
     /// Prices that answer to backlog.
     backlog_raises_prices {
-        shock: &[Times("price_response", 3.0)],
+        shock: &[Set("price_response=0.06")],
         then: &[Move("chips.nvidia-a100.price_usd", "2023-01", "2024-01", Up, 0.01)],
         off: &[Set("mechanisms.chip_prices=false")],
     }
@@ -638,7 +638,7 @@ responses! {
 
     /// Faster distillation shortens the lag; efficiency it leaves alone.
     distillation_shortens_the_lag {
-        shock: &[Times("distillation_rate", 2.0)],
+        shock: &[Set("distillation_rate=0.8")],
         then: &[
             Move("firms.deepseek.distilled_dex", "2024-01", "2025-12", Up, 0.2),
             Move("series.capability_lag_months", "2024-01", "2026-12", Down, 0.03),

@@ -638,8 +638,8 @@ crate::metrics! {
         DOMESTIC_SHARE = "china_domestic_unit_share", "share", "Domestic chips / all of them, this month.";
     }
     World {
-        DOMESTIC_CHIP_SHARE = "domestic_chip_share", "share", "8-bit H100e that vendors at home in the buyer's country shipped this month to firms of the constrained group, over all 8-bit H100e that these firms got this month: from home, from abroad, and landed through brokers.";
-        GREY_SHARE = "grey_share", "share", "8-bit H100e landed through brokers this month over all 8-bit H100e that firms of the constrained group got this month.";
+        DOMESTIC_CHIP_SHARE = "domestic_chip_share", "share", "8-bit H100e that vendors at home in the buyer's country shipped this month to firms of the constrained group, over all 8-bit H100e that these firms got this month: from home, from abroad, and landed through brokers; empty in a month without any.";
+        GREY_SHARE = "grey_share", "share", "8-bit H100e landed through brokers this month over all 8-bit H100e that firms of the constrained group got this month; empty in a month without any.";
         LOST_WORLD_USD = "vendor_revenue_lost_usd", "USD", "Sum over vendors of vendor_revenue_lost_usd: units refused by licensing since the start, at the list price of the month × attach.";
     }
     Vendor {

@@ -301,6 +301,7 @@ pub(crate) fn watch_demand(
     countries: Query<&Country>,
     vendors: Query<(&Vendor, &Sales)>,
     mut designs: ResMut<DesignBook>,
+    mut readings: ResMut<Readings>,
     mut placed: Local<Vec<Vec<f64>>>,
 ) {
     let n = roster.countries.len();
@@ -324,6 +325,7 @@ pub(crate) fn watch_demand(
         vendors.iter_many(&roster.vendors).flatten().zip(designs.demand.iter_mut())
     {
         country_row.resize(n, 0.0);
+        let mut behind_rules = 0.0;
         for (country, x) in
             countries.iter_many(&roster.countries).flatten().zip(country_row.iter_mut())
         {
@@ -341,7 +343,11 @@ pub(crate) fn watch_demand(
             });
             let speed = if barred && now < *x { p.demand_fading } else { p.demand_smoothing };
             *x += speed * (now - *x);
+            if barred {
+                behind_rules += *x;
+            }
         }
+        readings.set_for(&DEMAND_BEHIND_RULES, vendor.id.index(), behind_rules);
     }
 }
 
@@ -585,6 +591,7 @@ pub(crate) fn start_variants(
                     For::Design,
                 );
                 readings.set_for(&DESIGN_COST, vendor.id.index(), cost);
+                readings.set_for(&VARIANT_WORTH, vendor.id.index(), project.2);
                 let event = chronicle.log(
                     clock.now,
                     "variant_started",
@@ -617,7 +624,7 @@ fn best_variant<'a>(
     demand: f64,
     rules: &[&'a Rule],
     clauses: &[&Clause],
-) -> Option<((ChipRow, SkuId, &'a Rule), (i32, f64))> {
+) -> Option<((ChipRow, SkuId, &'a Rule), (i32, f64), f64)> {
     let free = |row: &ChipRow| {
         !clauses.iter().any(|c| may_meet(c, row.marketed_for_datacentre, &attributes(row)))
     };
@@ -681,7 +688,7 @@ fn best_variant<'a>(
             }
         }
     }
-    best.map(|(_, what, effort)| (what, effort))
+    best.map(|(surplus, what, effort)| (what, effort, surplus))
 }
 
 /// Launches variants whose time has come, and drops those that a rule has caught meanwhile.
@@ -818,6 +825,8 @@ crate::metrics! {
         VARIANT_PROJECTS = "variant_projects", "projects", "Compliance variants being designed.";
     }
     Vendor {
+        DEMAND_BEHIND_RULES = "demand_behind_rules_usd", "USD/month", "Orders a month, smoothed, that the vendor expects from countries where a rule in force asks for a licence: what a compliance variant could win.";
+        VARIANT_WORTH = "variant_worth_usd", "USD", "Discounted margin that the compliance variants started this month are expected to win, less their cost.";
         DESIGN_COST = "design_cost_usd", "USD", "Cost of compliance variants started this month.";
     }
     Sku {

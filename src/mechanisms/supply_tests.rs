@@ -547,7 +547,8 @@ fn withheld_memory_stops_and_home_lines_do_not() {
     };
     assert_eq!(run(1.0, true), 0);
     assert!(run(0.0, true) > 0);
-    assert_eq!(run(1.0, false), run(0.0, false));
+    // To the whole gigabyte that remainders carry over.
+    assert!((run(1.0, false) - run(0.0, false)).abs() <= 1);
 }
 
 #[test]
@@ -707,7 +708,7 @@ fn trajectories_are_plausible() {
         wafers += at(Scope::Line, "line_output", line("tsmc-cowos"));
         hbm += at(Scope::World, "hbm_usd", 0);
         nvidia += at(Scope::Vendor, "datacentre_revenue_usd", vendor("nvidia"));
-        ascend += at(Scope::Vendor, "shipped_units", vendor("huawei"));
+        ascend += at(Scope::Vendor, "vendor_shipped_units", vendor("huawei"));
         for (s, total) in units.iter_mut().enumerate() {
             let n = at(Scope::Sku, "shipped_units", s);
             *total += if n.is_nan() { 0.0 } else { n };

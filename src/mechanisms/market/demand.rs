@@ -8,7 +8,7 @@ use crate::entities::chronicle::Chronicle;
 use crate::entities::country::{Country, Demand};
 use crate::entities::firm::Firm;
 use crate::entities::script::{Script, ShockKind};
-use crate::entities::{Clock, Roster, Switches};
+use crate::entities::{Clock, Roster, Settings, Switches};
 use crate::maths;
 
 /// Moves the AI spend of every country by adoption, and the planners' view of its growth.
@@ -95,12 +95,12 @@ fn pace(p: &MarketParameters, demand: &Demand, elapsed: i32) -> f64 {
 }
 
 /// What a hosted tier is worth to talk about, dex: its quality less what its price takes from it.
-fn renown(p: &MarketParameters, offers: &Offers, tier: usize) -> f64 {
+fn renown(p: &MarketParameters, offers: &Offers, tier: usize, quantum: f64) -> f64 {
     let (quality, price) = (offers.quality[tier], offers.price_usd_m[tier]);
     if !quality.is_finite() || price <= 0.0 || !price.is_finite() || p.quality_weight <= 0.0 {
         return f64::NEG_INFINITY;
     }
-    quality - p.awareness_price_weight * p.price_weight / p.quality_weight * maths::ln(price)
+    quality - p.awareness_price_weight * p.price_weight / p.quality_weight * maths::ln(price / quantum)
 }
 
 /// Awareness after its odds were multiplied by `odds`.
@@ -112,6 +112,7 @@ fn multiply_odds(w: f64, odds: f64) -> f64 {
 /// Lets awareness of each developer grow where its best model is near the best anywhere.
 pub(crate) fn spread_awareness(
     p: Res<MarketParameters>,
+    settings: Res<Settings>,
     clock: Res<Clock>,
     switches: Res<Switches>,
     script: Res<Script>,
@@ -137,7 +138,7 @@ pub(crate) fn spread_awareness(
         }
     }
     let best = (0..offers.quality.len())
-        .map(|tier| renown(&p, &offers, tier))
+        .map(|tier| renown(&p, &offers, tier, settings.quantum))
         .fold(f64::NEG_INFINITY, f64::max);
     for (d, firm) in firms
         .iter_many(trading.developers.iter().map(|f| roster.firms[f.index()]))
@@ -145,7 +146,7 @@ pub(crate) fn spread_awareness(
         .enumerate()
     {
         let mine = (d * TIERS..(d + 1) * TIERS)
-            .map(|tier| renown(&p, &offers, tier))
+            .map(|tier| renown(&p, &offers, tier, settings.quantum))
             .fold(f64::NEG_INFINITY, f64::max);
         // 1 within the gap, 0 beyond twice the gap.
         let near = if mine.is_finite() && p.awareness_gap_dex > 0.0 {

@@ -530,6 +530,8 @@ fn risk_of_denial_mixes_the_treatment_with_what_was_decided() {
     let order = book.orders.iter().find(|o| o.sku == SkuId(1) && o.buyer == FirmId(0)).unwrap();
     assert_eq!(order.clearance, Clearance::Pending);
     // A quota that is used up closes: κ falls back on the domestic chip.
+    let quota = world.resource::<Rulebook>().rules[0].id;
+    world.resource_mut::<Quotas>().by_rule.insert((quota, NOW.year()), (45, 0.0));
     let mut rulebook = world.resource_mut::<Rulebook>();
     rulebook.rules[0].row.treatment = Treatment::Quota;
     rulebook.rules[0].row.cap_units = Some(45.0);
