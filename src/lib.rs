@@ -4,7 +4,7 @@
 //!
 //! - [`maths`], [`calendar`], [`units`], [`schema`]: arithmetic that is the same everywhere,
 //!   months, whole amounts, columns of tables;
-//! - [`random`], [`metric`], [`parameters`]: draws with addresses, declared outputs, declared numbers;
+//! - [`random`], [`metric`], [`mod@parameters`]: draws with addresses, declared outputs, declared numbers;
 //! - [`entities`]: actors as components, goods and papers in books, boards that rooms share;
 //! - [`mechanisms`]: the rooms, one a mechanism, none of which knows another;
 //! - [`audit`]: the books that must balance;

@@ -387,22 +387,22 @@ fn books_balance_in_worlds_without_this_or_that() {
     let bare: [(&str, fn(&mut Definition)); 8] = [
         ("firms", |d| {
             while !d.firms.is_empty() {
-                drop_firm(d, 0)
+                drop_firm(d, 0);
             }
         }),
         ("vendors", |d| {
             while !d.vendors.is_empty() {
-                drop_vendor(d, 0)
+                drop_vendor(d, 0);
             }
         }),
         ("lines", |d| {
             while !d.lines.is_empty() {
-                drop_line(d, 0)
+                drop_line(d, 0);
             }
         }),
         ("all firms but one", |d| {
             while d.firms.len() > 1 {
-                drop_firm(d, 0)
+                drop_firm(d, 0);
             }
         }),
         ("rules", |d| d.rules.iter_mut().for_each(|r| r.enabled = false)),
@@ -412,11 +412,11 @@ fn books_balance_in_worlds_without_this_or_that() {
         }),
         ("events and stocks", |d| {
             d.events.clear();
-            d.stocks.clear()
+            d.stocks.clear();
         }),
         ("all countries but homes", |d| {
             for at in (0..d.countries.len()).rev() {
-                drop_country(d, at)
+                drop_country(d, at);
             }
         }),
     ];
@@ -622,7 +622,7 @@ fn with_order(luck: Luck, insert: bool) -> Run {
     let d = world("reference");
     let log = DrawLog::default();
     let mut world = populate(&d, luck.logged(log.clone()), true);
-    let (start, end) = (d.head.start, d.head.start + MONTHS as i32 - 1);
+    let (start, end) = (d.head.start, d.head.start + MONTHS.cast_signed() - 1);
     world.insert_resource(Clock { start, now: start, end });
     let place = |ids: Vec<&String>, id: &str| ids.iter().position(|i| *i == id).expect("a row");
     let sorted = d.sorted();
@@ -682,7 +682,7 @@ fn an_unrelated_order_leaves_other_applications_draws_alone() {
 /// The second, a middle and the last month of a run.
 fn moments() -> [Month; 3] {
     let start = world("reference").head.start;
-    [start + 1, start + 20, start + MONTHS as i32 - 1]
+    [start + 1, start + 20, start + MONTHS.cast_signed() - 1]
 }
 
 #[test]
@@ -789,7 +789,7 @@ fn with_rule(name: &str, at: i32, change: impl Fn(&mut RuleRow), clause: Option<
     let mut d = world(name);
     let announced = d.head.start + at;
     let mut row = rule("zz-new", RuleKind::ChipExport, Treatment::Deny, announced, announced + 2);
-    row.regime = "pre-2022".to_owned();
+    "pre-2022".clone_into(&mut row.regime);
     change(&mut row);
     d.rules.push(row);
     d.clauses.extend(clause.map(|clause| ClauseRow { rule: "zz-new".to_owned(), ..clause }));

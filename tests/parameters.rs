@@ -188,7 +188,8 @@ fn fixed_parameters_are_listed() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/fixed-parameters.txt");
     let world = load("reference", &[]);
     let fixed = world.parameters.iter().filter(|row| row.distribution == Distribution::Fixed);
-    let fresh: String = fixed.map(|row| format!("{} {}\n", row.id, row.value)).collect();
+    let fresh: Vec<_> = fixed.map(|row| format!("{} {}\n", row.id, row.value)).collect();
+    let fresh = fresh.concat();
     if std::env::var_os("FRUGALITY_BLESS").is_some() {
         fs::write(&path, &fresh).unwrap();
     }

@@ -424,7 +424,7 @@ fn the_tutorial_does_what_it_says() {
                 let said = if output.status.success() { output.stdout } else { output.stderr };
                 let said = String::from_utf8(said).unwrap();
                 if !matches(expected.trim_end(), said.trim_end()) {
-                    wrong += &format!("$ {command}\n{said}\n");
+                    wrong.extend(["$ ", command, "\n", said.as_str(), "\n"]);
                 }
             }
         }

@@ -698,7 +698,9 @@ pub(super) fn share_out(
     };
     let all: f64 = candidates.chunk_by(same).map(|nest| of_nest(&nest[0])).sum();
     let speed = if habit.iter().all(|h| *h <= 0.0) { 1.0 } else { p.habit_speed.clamp(0.0, 1.0) };
-    habit.iter_mut().for_each(|h| *h *= 1.0 - speed);
+    for h in habit.iter_mut() {
+        *h *= 1.0 - speed;
+    }
     let mut known = 0.0;
     for nest in candidates.chunk_by(same) {
         if let Some(h) = habit.get_mut(nest[0].nest(vendors)) {
