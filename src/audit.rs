@@ -311,10 +311,7 @@ mod tests {
 
     /// Every law, with a book spoilt so that it must be found broken.
     ///
-    /// Run it alone: a metric's column is a static of the process, and rooms' tests that
-    /// declare fewer metrics at the same time would find theirs moved.
     #[test]
-    #[ignore = "run alone: cargo test --lib every_law_can_fail -- --ignored"]
     fn every_law_can_fail() {
         let sites: fn(&Roster) -> &Vec<bevy_ecs::prelude::Entity> = |roster| &roster.sites;
         let firms: fn(&Roster) -> &Vec<bevy_ecs::prelude::Entity> = |roster| &roster.firms;
