@@ -310,7 +310,6 @@ mod tests {
     }
 
     /// Every law, with a book spoilt so that it must be found broken.
-    ///
     #[test]
     fn every_law_can_fail() {
         let sites: fn(&Roster) -> &Vec<bevy_ecs::prelude::Entity> = |roster| &roster.sites;
