@@ -75,6 +75,7 @@ month! {
         fabs::receive_scripted, "Receives scripted flows of dies and memory.";
         fabs::update_lines, "Brings in capacity, learns yield, applies equipment rules.";
         fabs::finish, "Finishes chips and wafers whose cycle is over.";
+        fabs::fuse, "Fuses finished chips into variants with fewer links that buyers wait for.";
         fabs::plan, "Plans starts by what is ordered and forecast.";
         fabs::start_parts, "Starts wafers and memory, shared by contract and need.";
         fabs::start_chips, "Packages chips: the scarcest of dies, memory and packaging decides.";

@@ -122,6 +122,15 @@ pub struct Die {
     pub row: DieRow,
 }
 
+impl ChipRow {
+    /// Throughput that trains, in 16-bit TFLOP/s: that in 16 bits, or half of that in 8 bits where a chip has given up the
+    /// former, as generations after 2025 have. Models were trained in 8 bits from 2024 on (DeepSeek-V3).
+    #[must_use]
+    pub fn training_tflops(&self) -> f64 {
+        self.tflops_16bit.max(0.5 * self.tops_8bit)
+    }
+}
+
 /// A SKU in the catalogue.
 #[derive(Clone, Debug)]
 pub struct Sku {
@@ -137,7 +146,7 @@ pub struct Sku {
     pub caused_by: Option<RuleId>,
     /// What the table says, or what a design project made of the parent's row.
     pub row: ChipRow,
-    /// 16-bit throughput relative to the reference chip, before software.
+    /// Throughput that trains relative to the reference chip, before software.
     pub train_paper: f64,
     /// Serving performance relative to the reference chip, before software.
     pub serve_paper: f64,

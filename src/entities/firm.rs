@@ -67,6 +67,9 @@ crate::table! {
         cash_usd_bn: f64 = number("bn USD", 0.0, 1e3),
         /// Debt at the start.
         debt_usd_bn: f64 = number("bn USD", 0.0, 1e3),
+        /// Most debt that lenders allow, in years of operating cash flow (empty: by ownership). Lenders on contracts and
+        /// on the machines themselves go further than those on cash flow alone.
+        debt_limit_years: Option<f64> = optional(number("year", 0.0, 50.0)),
         /// Annual equity that investors offer a lab in January 2023.
         funding_usd_bn: f64 = number("bn USD/year", 0.0, 500.0),
         /// Growth of the equity on offer.
@@ -128,8 +131,12 @@ pub struct Finance {
     pub operating_cash_flow_usd_year: f64,
     /// Capex for AI: accelerators, buildings, networks.
     pub ai_capex_usd_year: f64,
-    /// Capex that is not for AI.
+    /// Capex for AI in the first month.
+    pub ai_capex_start_usd_year: f64,
+    /// Capex that is not for AI, before AI crowds a part of it out.
     pub base_capex_usd_year: f64,
+    /// Capex of all kinds paid this month × 12, chips as they were delivered.
+    pub capex_paid_usd_year: f64,
     /// Ceiling on capex as a share of operating cash flow.
     pub capex_ceiling: f64,
     /// Expected annual AI spend at the planning horizon.
@@ -355,6 +362,7 @@ impl FirmRow {
             plan_share: 0.0,
             cash_usd_bn: 0.0,
             debt_usd_bn: 0.0,
+            debt_limit_years: None,
             funding_usd_bn: 0.0,
             funding_growth: 0.0,
             research_staff: 100.0,

@@ -580,6 +580,25 @@ impl Rulebook {
         })
     }
 
+    /// Share of its imports of this chip that import guidance in force which names the firm lets in: the least of what each such
+    /// rule says, 0 where it denies, 1 where none names it.
+    #[must_use]
+    pub fn let_in(&self, sku: SkuId, firm: FirmId, home: CountryId) -> f64 {
+        let naming = self.rules.iter().zip(&self.verdicts).filter(|(rule, verdicts)| {
+            rule.in_force
+                && rule.row.kind == RuleKind::ImportGuidance
+                && rule.row.treatment != Treatment::Allow
+                && rule.firms.contains(&firm)
+                && rule.covers_lane(home, home)
+                && verdicts.get(sku.index()).is_some_and(|verdict| *verdict != Verdict::Free)
+        });
+        naming
+            .map(|(rule, _)| {
+                if rule.row.treatment == Treatment::Deny { 0.0 } else { rule.row.strength }
+            })
+            .fold(1.0, f64::min)
+    }
+
     /// Sorts the rules in force by whom they cover; to be called after any of them changed.
     pub fn sort_lanes(&mut self, countries: usize) {
         let mut lanes = Lanes { countries, ..Lanes::default() };

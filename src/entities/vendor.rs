@@ -17,6 +17,9 @@ crate::table! {
         captive: Option<String> = optional(id_of("firms")),
         /// Revenue for each unit of accelerator price (systems, networking).
         attach: f64 = number("ratio", 1.0, 3.0),
+        /// What a buyer adds for one accelerator whoever sold it: host processors, network
+        /// cards, switches, racks, commissioning. It decides, and is paid out of the rest of capex.
+        host_usd: f64 = number("USD", 0.0, 1e5),
         /// Software maturity at the start: share of paper performance that users get.
         software_start: f64 = share(),
         /// Software maturity in the end.
@@ -56,7 +59,7 @@ impl VendorRow {
     /// ```
     /// # use frugality::entities::vendor::VendorRow;
     /// # let row = VendorRow { id: "v".into(), name: "V".into(), home: "usa".into(), captive: None,
-    /// #     attach: 1.0, software_start: 0.4, software_end: 0.8, software_half_units: 1e6,
+    /// #     attach: 1.0, host_usd: 0.0, software_start: 0.4, software_end: 0.8, software_half_units: 1e6,
     /// #     shipping_months: 1, other_revenue_usd_bn: 0.0, other_revenue_china_share: 0.0,
     /// #     cash_usd_bn: 0.0, source: "none".into() };
     /// // A million units sold, half of the gap of 0.4 is closed: 0.4 + 0.4 / 2.

@@ -134,29 +134,26 @@ pub struct DesignBook {
     made_for: Vec<Option<CountryId>>,
     /// Monthly value of orders by vendor and buyers' country, USD.
     demand: Vec<Vec<f64>>,
-    /// Months by which each vendor's generations are shifted, `[vendor]`.
-    shift: Vec<i32>,
+    /// Newest generation of each vendor, and the month in which the next one comes, `[vendor]`.
+    next: Vec<Option<(SkuId, Month)>>,
     /// What it was last decided on: SKUs known, and which rules on chips were announced and in force.
     watched: (usize, Vec<(RuleId, bool)>),
 }
 
 /// The design book at the start: `vendors` in the order of ids.
-pub(crate) fn opening_book(
-    p: &DesignParameters,
-    vendors: &[String],
-    countries: usize,
-    luck: &Luck,
-    start: Month,
-) -> DesignBook {
-    let shift = |id: &String| {
-        let u = luck.stream(Purpose::Delay, key_of(&["generation", id])).month(start).uniform();
-        maths::whole((2.0 * u - 1.0) * p.generation_spread_months) as i32
-    };
+pub(crate) fn opening_book(vendors: usize, countries: usize) -> DesignBook {
     DesignBook {
-        demand: vec![vec![0.0; countries]; vendors.len()],
-        shift: vendors.iter().map(shift).collect(),
+        demand: vec![vec![0.0; countries]; vendors],
+        next: vec![None; vendors],
         ..DesignBook::default()
     }
+}
+
+/// Months between the generation that `vendor` launched in `launch` and the next: the interval, shifted by a draw of that month.
+fn interval(p: &DesignParameters, luck: &Luck, vendor: &str, launch: Month) -> i32 {
+    let u = luck.stream(Purpose::Delay, key_of(&["generation", vendor])).month(launch).uniform();
+    let shift = maths::whole((2.0 * u - 1.0) * p.generation_spread_months) as i32;
+    (maths::whole(p.generation_interval_months).max(1) as i32 + shift).max(1)
 }
 
 /// Puts a SKU at the end of the catalogue and of every book that counts by SKU.
@@ -186,7 +183,7 @@ fn sku_of(row: ChipRow, vendor: VendorId, like: &Sku, catalogue: &Catalogue) -> 
         die: like.die,
         parent: None,
         caused_by: None,
-        train_paper: row.tflops_16bit / catalogue.reference_tflops,
+        train_paper: row.training_tflops() / catalogue.reference_tflops,
         serve_paper: Sku::serving(
             row.tops_8bit,
             bandwidth,
@@ -205,7 +202,8 @@ pub(crate) fn continue_roadmaps(
     clock: Res<Clock>,
     roster: Res<Roster>,
     vendors: Query<&Vendor>,
-    designs: Res<DesignBook>,
+    luck: Res<Luck>,
+    mut designs: ResMut<DesignBook>,
     mut catalogue: ResMut<Catalogue>,
     mut book: ResMut<Rulebook>,
     (mut parts, mut orders): (ResMut<Parts>, ResMut<OrderBook>),
@@ -224,14 +222,17 @@ pub(crate) fn continue_roadmaps(
                     && matches!(s.row.origin, Origin::Roadmap | Origin::Extrapolated)
             })
             .max_by_key(|(id, s)| (s.row.launch, *id));
-        let Some((_, last)) = newest else { continue };
-        let shift = if last.row.origin == Origin::Roadmap {
-            designs.shift.get(vendor.id.index()).copied().unwrap_or(0)
-        } else {
-            0
+        let Some((newest, last)) = newest else { continue };
+        let next = &mut designs.next[vendor.id.index()];
+        let due = match *next {
+            Some((of, due)) if of == newest => due,
+            _ => {
+                let due = last.row.launch + interval(&p, &luck, &vendor.row.id, last.row.launch);
+                *next = Some((newest, due));
+                due
+            }
         };
-        let interval = maths::whole(p.generation_interval_months).max(1) as i32;
-        if clock.now < last.row.launch + (interval + shift).max(1) {
+        if clock.now < due {
             continue;
         }
         let row = next_generation(&p, &vendor.row.id, last, clock.now);

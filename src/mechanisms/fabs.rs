@@ -8,25 +8,30 @@
 //! 1 − Σw works for customers outside the model and is always busy. A vendor is *entitled* to
 //! C·w·(1 − withheld). Capacity goes to needs in proportion to w·(1 − withheld), no one
 //! gets more than it needs, and what one leaves goes to the others. Withheld is
-//! `Fears::memory_withheld` (memory) or `Fears::foundry_withheld` (logic, packaging) of the
-//! vendor's home, and 0 for lines in that home: nobody withholds from himself.
+//! `Fears::memory_withheld` of the vendor's home (memory) or `Fears::foundry_withheld_vendor` (logic, packaging: what is withheld
+//! from its home and from the vendor by name), and 0 for lines in that home: nobody withholds from himself.
 //!
 //! **Plan.** Demand a month of SKU *s*, chips: d = F + max(0, L − inventory − work)/h_b, with F the
 //! smoothed orders (0 from `end` on), L the open orders that the vendor counts on, h_b months to work off
-//! a backlog. A roadmap SKU about to be launched counts with a share of the vendor's forecast
-//! revenue over its price. All of it times e^(w g h_p): a vendor plans for when the parts ordered now will be used, and believes the
+//! a backlog. A roadmap SKU about to be launched counts with a share q of the vendor's forecast
+//! revenue over its price; the newest one on sale with at least q + (1 − q)·age/T_o of it, because vendors order parts for the
+//! generation that is to take over before its orders show it. All of it times e^(w g h_p): a vendor plans for when the parts ordered now will be used, and believes the
 //! share w of the trend g = clip((S/S̄ − 1)/T, ±g_max) of its forecast revenue S, S̄' = S̄ + (S − S̄)/T. Relative to what the lines can give h_p months ahead (capacity
 //! and pipeline, stocks spread over h_b), φ_pack, φ_mem, φ_die = min(1, possible / Σ d·need).
 //!
 //! **Starts answer to the scarcest part.** Each die and the memory are ordered up to
 //! (cycle + cover) months of use, use = d · min(φ of the *other* two parts): start =
-//! clip(use·(cycle + cover) − stock − work in progress, 0, s·use) a month. So dies do not pile up
-//! when memory or packaging is short, nor the other way round.
+//! clip(use + (gap − use)/τ, 0, s·use) a month, gap = use·(cycle + cover) − stock − work in progress. So dies do not
+//! pile up when memory or packaging is short, nor the other way round; and a gap is closed over τ months, because lines
+//! that stand still one month and are overrun the next are nobody's practice.
 //!
-//! **Chips started.** Wanted units u = max(0, L + F·e^(w g c)·c − inventory − work), c = cycle + cover, cut to
+//! **Chips started.** Wanted units u = (f + (L + f·c − inventory − work − f)/τ)⁺, f = F·e^(w g c), c = cycle + cover, cut to
 //! the dies, then to the memory, then to the packaging wafers that the vendor has; each cut is shared in proportion
 //! to use × (margin per unit of the scarce part)^m, no SKU above its want. Slots are asked for only
 //! after the first two cuts: a vendor without parts does not hold packaging.
+//!
+//! **Fusing.** A variant that differs from its parent in links alone is a setting made at test: chips of the parent
+//! beyond its own orders become the variant as far as those who ordered it wait, and for a month of its forecast.
 //!
 //! **Yield** y = y∞' − (y∞' − y₀)(1 + X/X_ref)^(−b), X wafers since the start, all customers';
 //! y∞' = y∞(1 − b_y·B). Good dies = wafers × gross dies × y × the die's factor.
@@ -45,7 +50,8 @@
 //! opening stock. Money: vendors pay `Suppliers` the unit cost of each finished chip.
 //!
 //! Sources: learning curve and cycles as in the lines table; allocation by contract after
-//! TSMC's and memory makers' practice; order-up-to levels are the textbook base-stock rule.
+//! TSMC's and memory makers' practice; order-up-to levels are the textbook base-stock rule, approached after
+//! Sterman (1989), Modeling managerial behavior: misperceptions of feedback in a dynamic decision making experiment.
 
 use bevy_ecs::prelude::{Query, Res, ResMut, Resource};
 
@@ -57,7 +63,7 @@ use crate::entities::ledger::{Account, Ledger, Outside, Purpose as PaidFor};
 use crate::entities::line::{Line, LineKind, LineRow, LineState, Parts};
 use crate::entities::script::{Script, ShockKind, StockKind, StockRow};
 use crate::entities::vendor::Vendor;
-use crate::entities::{Clock, DieId, Roster, Settings, Switches, VendorId};
+use crate::entities::{Clock, DieId, Roster, Settings, SkuId, Switches, VendorId};
 use crate::maths;
 use crate::metric::Readings;
 use crate::random::{Luck, Purpose, Stream, key_of};
@@ -104,12 +110,16 @@ crate::parameters! {
         forecast_trend_max,
         /// Largest start of parts in a month, in months of use, s.
         start_surge,
+        /// Months over which starts close a gap of stock, τ.
+        start_adjustment_months,
         /// Exponent on margin per scarce part when SKUs share it, m.
         margin_exponent,
         /// Months before launch from which a roadmap SKU is built.
         prelaunch_months,
         /// Share of the vendor's forecast revenue for which a SKU is built before its launch.
         prelaunch_share,
+        /// Months after launch in which a vendor expects its newest generation to take over its sales.
+        takeover_months,
         /// Months to assemble a chip that needs no advanced packaging.
         assembly_months,
     }
@@ -180,6 +190,8 @@ pub struct FabWorks {
     in_work: Vec<Count>,
     demand: Vec<f64>,
     gap: Vec<f64>,
+    /// Chips that are to be started this month, by SKU: the part of the gap that is closed now.
+    start: Vec<f64>,
     units: Vec<f64>,
     started: Vec<Count>,
     die_rate: Vec<f64>,
@@ -578,7 +590,9 @@ pub(crate) fn update_lines(
                 let home = vendor.home.index();
                 match row.kind {
                     LineKind::Memory => at(&fears.memory_withheld, home),
-                    LineKind::Logic | LineKind::Packaging => at(&fears.foundry_withheld, home),
+                    LineKind::Logic | LineKind::Packaging => {
+                        at(&fears.foundry_withheld_vendor, vendor.id.index())
+                    }
                 }
             };
             works.open[place] = (1.0 - withheld).clamp(0.0, 1.0);
@@ -648,6 +662,63 @@ pub(crate) fn finish(
     });
 }
 
+/// Starts of a month that replace what leaves (`use`) and close the `gap` between the position aimed
+/// at and the present one over `months`: (u + (g − u)/τ)⁺, Sterman's (1989) stock management rule. The gap is
+/// counted before this month's starts, so that it equals the use in a steady state; with τ = 1 it is closed at once.
+///
+/// ```
+/// # use frugality::mechanisms::fabs::starts;
+/// // Steady: as much as leaves. A gap of 40 over a use of 10, closed over 3 months: 10 + 30/3.
+/// assert_eq!((starts(10.0, 10.0, 3.0), starts(10.0, 40.0, 3.0)), (10.0, 20.0));
+/// // Closed at once; and far too much in stock: nothing.
+/// assert_eq!((starts(10.0, 40.0, 1.0), starts(10.0, -50.0, 3.0)), (40.0, 0.0));
+/// ```
+#[must_use]
+pub fn starts(leaving: f64, gap: f64, months: f64) -> f64 {
+    (leaving + (gap - leaving) / months.max(1.0)).max(0.0)
+}
+
+/// Turns finished chips that nobody waits for into the variant of them that buyers wait for, where all that
+/// was cut are links: those are fused at test, in the same package.
+pub(crate) fn fuse(
+    catalogue: Res<Catalogue>,
+    dock: Res<Dock>,
+    mut parts: ResMut<Parts>,
+    mut market: ResMut<ChipMarket>,
+) {
+    for (id, sku) in catalogue.iter() {
+        let Some(parent) = sku.parent.filter(|parent| links_alone(&catalogue, *parent, id)) else {
+            continue;
+        };
+        let (v, p) = (id.index(), parent.index());
+        if !sku.on_sale {
+            continue;
+        }
+        let under_way: Count =
+            parts.in_work.iter().filter(|(_, of, ..)| *of == id).map(|(.., n)| n).sum();
+        let at_hand = (parts.inventory[v] + under_way) as f64;
+        let wanted = maths::whole(at(&dock.likely, v) + market.forecast[v] - at_hand);
+        let spare = parts.inventory[p] - maths::whole(at(&dock.likely, p));
+        let n = wanted.min(spare);
+        if n > 0 {
+            parts.inventory[p] -= n;
+            parts.made[p] -= n;
+            parts.inventory[v] += n;
+            parts.made[v] += n;
+            market.output[v] += n;
+        }
+    }
+}
+
+/// Whether `variant` differs from `parent` in nothing but its links.
+fn links_alone(catalogue: &Catalogue, parent: SkuId, variant: SkuId) -> bool {
+    let (a, b) = (catalogue.sku(parent), catalogue.sku(variant));
+    a.die == b.die
+        && a.row.tpp == b.row.tpp
+        && a.row.memory_bandwidth_gbps == b.row.memory_bandwidth_gbps
+        && a.row.hbm_gb == b.row.hbm_gb
+}
+
 /// Units of packaging wafers for one chip; 0 when it needs none.
 fn slots(sku: &Sku) -> f64 {
     if sku.row.packages_per_wafer > 0.0 { 1.0 / sku.row.packages_per_wafer } else { 0.0 }
@@ -669,6 +740,7 @@ pub(crate) fn plan(
     p: Res<FabsParameters>,
     mut works: ResMut<FabWorks>,
     vendors: Query<&Vendor>,
+    mut newest: bevy_ecs::prelude::Local<Vec<Option<SkuId>>>,
 ) {
     let works = &mut *works;
     let now = clock.now;
@@ -679,6 +751,7 @@ pub(crate) fn plan(
     }
     zero(&mut works.demand, skus);
     zero(&mut works.gap, skus);
+    zero(&mut works.start, skus);
     zero(&mut works.phi, works.vendors);
     works.last_packaging.resize(works.vendors, 0.0);
     works.last_memory.resize(works.vendors, 0.0);
@@ -691,6 +764,20 @@ pub(crate) fn plan(
         }
     }
     read_trends(works, &p);
+    // The newest generation on sale of each vendor: the latest launch, of equal ones the strongest.
+    zero(&mut newest, works.vendors);
+    for (id, sku) in catalogue.iter().filter(|(_, sku)| sku.on_sale) {
+        if matches!(sku.row.origin, Origin::Roadmap | Origin::Extrapolated) {
+            let rank = |id: SkuId| {
+                let row = &catalogue.sku(id).row;
+                (row.launch, row.tflops_16bit)
+            };
+            let latest = &mut newest[sku.vendor.index()];
+            if latest.is_none_or(|before| rank(before) < rank(id)) {
+                *latest = Some(id);
+            }
+        }
+    }
     for (id, sku) in catalogue.iter() {
         let s = id.index();
         let at_hand = (parts.inventory[s] + works.in_work[s]) as f64;
@@ -703,14 +790,22 @@ pub(crate) fn plan(
         let to_launch = sku.row.launch - now;
         let trend = works.trend[sku.vendor.index()];
         let ahead = maths::exp(trend * p.plan_horizon_months);
-        let known_ahead = matches!(sku.row.origin, Origin::Roadmap | Origin::Extrapolated);
+        let known_ahead = matches!(sku.row.origin, Origin::Roadmap | Origin::Extrapolated)
+            && sku.row.end.is_none_or(|end| end > sku.row.launch);
         if sku.on_sale && building {
             let forecast = market.forecast[s];
             let open = at(&dock.likely, s);
             let months = cycle + p.chip_cover_months;
             works.demand[s] = (forecast + (open - at_hand).max(0.0) / plan_months) * ahead;
+            if known_ahead && newest[sku.vendor.index()] == Some(id) {
+                let share = takeover(p.prelaunch_share, -to_launch, p.takeover_months);
+                let planned = share * works.totals[sku.vendor.index()] * ahead / sku.row.price_usd;
+                works.demand[s] = works.demand[s].max(planned);
+            }
             let soon = forecast * maths::exp(trend * months);
-            works.gap[s] = (open + soon * months - at_hand).max(0.0);
+            let gap = soon * months + open - at_hand;
+            works.gap[s] = gap.max(0.0);
+            works.start[s] = starts(soon, gap, p.start_adjustment_months);
         } else if !sku.on_sale
             && known_ahead
             && to_launch > 0
@@ -720,10 +815,13 @@ pub(crate) fn plan(
                 / sku.row.price_usd;
             works.demand[s] = expected;
             if f64::from(to_launch) <= cycle + 1.0 {
-                works.gap[s] = (expected * (cycle + p.chip_cover_months) - at_hand).max(0.0);
+                let target = expected * (cycle + p.chip_cover_months);
+                works.gap[s] = (target - at_hand).max(0.0);
+                works.start[s] = starts(expected, target - at_hand, p.start_adjustment_months);
             }
         } else {
             works.gap[s] = (at(&dock.likely, s) - at_hand).max(0.0);
+            works.start[s] = works.gap[s];
         }
     }
     for vendor in vendors.iter_many(&roster.vendors).flatten() {
@@ -762,6 +860,19 @@ pub(crate) fn plan(
             follow(wafers, need_wafers),
         ];
     }
+}
+
+/// Share of its forecast revenue for which a vendor orders parts of its newest generation, `age` months after launch:
+/// what was built before launch, and from there in a line to all of it.
+///
+/// ```
+/// # use frugality::mechanisms::fabs::takeover;
+/// // Half before launch, all after a year: three quarters after six months.
+/// assert_eq!((takeover(0.5, 0, 12.0), takeover(0.5, 6, 12.0), takeover(0.5, 30, 12.0)), (0.5, 0.75, 1.0));
+/// ```
+#[must_use]
+pub fn takeover(before: f64, age: i32, months: f64) -> f64 {
+    before + (1.0 - before) * (f64::from(age) / months.max(1.0)).clamp(0.0, 1.0)
 }
 
 /// Follows the trend of vendors' forecast revenue, which stands in `totals`.
@@ -837,7 +948,8 @@ pub(crate) fn start_parts(
             .sum::<Count>();
         let position = (parts.memory_gb[v] + under_way) as f64;
         let gap = rate * (f64::from(cycle) + p.memory_cover_months) - position;
-        works.totals[v] = gap.clamp(0.0, p.start_surge * rate);
+        let wanted = starts(rate, gap, p.start_adjustment_months);
+        works.totals[v] = wanted.min(p.start_surge * rate);
         let short = gap - works.entitled(LineKind::Memory, v, false);
         works.ask_for_more(LineKind::Memory, v, short);
     }
@@ -893,7 +1005,8 @@ fn start_logic(
                 .sum();
             let position = (parts.dies[v][d] + under_way) as f64;
             let gap = rate * (f64::from(cycle) + p.die_cover_months) - position;
-            let want = gap.clamp(0.0, p.start_surge * rate);
+            let wanted = starts(rate, gap, p.start_adjustment_months);
+            let want = wanted.min(p.start_surge * rate);
             works.want_dies[v * dies + d] = want;
             for l in &works.die_lines[d] {
                 let part = works.weight(*l, v) * works.facts[*l].capacity / entitled;
@@ -995,7 +1108,7 @@ pub(crate) fn start_chips(
     works.chip_rest.resize(skus, 0.0);
     zero(&mut works.started, skus);
     works.units.clear();
-    works.units.extend_from_slice(&works.gap);
+    works.units.extend_from_slice(&works.start);
     zero(&mut works.totals, works.vendors);
     // Merit of a SKU for a part: (margin per unit of the part)^m.
     let merit = |sku: &Sku, uses: f64| {

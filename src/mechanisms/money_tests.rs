@@ -189,6 +189,7 @@ fn world(firms: &[FirmRow], countries: &[CountryRow], p: MarketParameters) -> Wo
         home: "usa".to_owned(),
         captive: None,
         attach: 1.2,
+        host_usd: 0.0,
         software_start: 1.0,
         software_end: 1.0,
         software_half_units: 1.0,

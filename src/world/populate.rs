@@ -178,13 +178,7 @@ pub fn populate(definition: &Definition, luck: Luck, keep_events: bool) -> World
     ));
     world.insert_resource(Readings::new(mechanisms::all_metrics(), rows));
     world.insert_resource(Fears::new(catalogue.skus.len(), d.countries.len(), d.vendors.len()));
-    world.insert_resource(design::opening_book(
-        world.resource(),
-        &vendor_ids,
-        d.countries.len(),
-        &luck,
-        start,
-    ));
+    world.insert_resource(design::opening_book(d.vendors.len(), d.countries.len()));
     world.insert_resource(fabs::works(&d.lines, d.vendors.len(), d.countries.len(), &luck));
     world.insert_resource(grey_markets(&d, &home_of, world.resource(), &luck));
     world.insert_resource(grey_market::GreyTrade::default());
@@ -244,7 +238,7 @@ fn catalogue(
             die: DieId::at(dies.at(&row.die)),
             parent: row.parent.as_deref().and_then(|id| places.find(id)).map(SkuId::at),
             caused_by: row.caused_by.as_deref().map(|id| RuleId::at(rules.at(id))),
-            train_paper: row.tflops_16bit / chips.reference_tflops_16bit,
+            train_paper: row.training_tflops() / chips.reference_tflops_16bit,
             serve_paper: Sku::serving(row.tops_8bit, bandwidth, reference, exponent),
             price_usd: row.price_usd,
             on_sale: false,

@@ -125,6 +125,19 @@ fn worth_of_the_compute_cut_is_about_a_quarter() {
 }
 
 #[test]
+fn each_generation_has_a_date_of_its_own() {
+    let mut p = parameters();
+    (p.generation_interval_months, p.generation_spread_months) = (24.0, 6.0);
+    let luck = Luck::new(3);
+    let launches = (0..8).map(|n| Month::new(2028 + 2 * n, 9));
+    let intervals: Vec<i32> = launches.map(|l| interval(&p, &luck, "nvidia", l)).collect();
+    assert!(intervals.iter().all(|months| (18..=30).contains(months)), "{intervals:?}");
+    assert!(intervals.iter().any(|months| *months != intervals[0]), "{intervals:?}");
+    p.generation_spread_months = 0.0;
+    assert_eq!(interval(&p, &luck, "nvidia", Month::new(2028, 9)), 24);
+}
+
+#[test]
 fn generations_grow_from_the_last_one() {
     let p = parameters();
     let mut last = chip("rubin", [Some(140_000.0), Some(86.0), Some(3600.0), Some(22_000.0)]);
@@ -172,7 +185,7 @@ fn a_rule_starts_a_project_and_the_project_a_variant_with_its_parents_dies() {
     (p.demand_smoothing, p.demand_fading) = (0.0, 0.0);
     let luck = Luck::new(1);
     let start = Month::new(2022, 1);
-    let mut designs = opening_book(&p, &["nvidia".to_owned()], 2, &luck, start);
+    let mut designs = opening_book(1, 2);
     designs.demand[0][1] = 200e6;
     world.insert_resource(designs);
     world.insert_resource(p);

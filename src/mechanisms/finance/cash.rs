@@ -2,7 +2,7 @@
 
 use bevy_ecs::prelude::{Query, Res, ResMut};
 
-use super::{FinanceParameters, Terms, USD_PER_BN, W_RESCUED};
+use super::{FinanceParameters, Terms, USD_PER_BN, W_RESCUED, base_capex};
 use crate::calendar::Month;
 use crate::entities::boards::SpendOutlook;
 use crate::entities::chronicle::Chronicle;
@@ -71,7 +71,7 @@ pub(crate) fn settle(
     let mut each = firms.iter_many_mut(&roster.firms);
     while let Some(Ok((firm, mut finance, compute, lab, purse))) = each.fetch_next() {
         let (row, f) = (&firm.row, &mut *finance);
-        let terms = Terms::of(&p, row.ownership);
+        let terms = Terms::of(&p, row);
         let mut desk = Desk { ledger: &mut ledger, firm: firm.id, quantum: settings.quantum };
         if clock.elapsed() > 0 {
             let growth = if late { row.revenue_growth_late } else { row.revenue_growth };
@@ -101,7 +101,7 @@ pub(crate) fn settle(
         desk.pays(Outside::Utilities, compute.energy_usd_year / 12.0, Purpose::Energy);
         desk.pays(
             Outside::Staff,
-            lab.staff * wage / 12.0 + purse.reallocated.amount(settings.quantum),
+            lab.planned_staff * wage / 12.0 + purse.reallocated.amount(settings.quantum),
             Purpose::Wages,
         );
         desk.pays(
@@ -118,7 +118,8 @@ pub(crate) fn settle(
         // Capex but chips.
         let building = (1.0 - p.chip_share_of_ai_capex) * f.ai_capex_usd_year / 12.0;
         desk.pays(Outside::Builders, building, Purpose::Building);
-        desk.pays(Outside::Builders, f.base_capex_usd_year / 12.0, Purpose::BaseCapex);
+        let base = base_capex(&p, f) / 12.0;
+        desk.pays(Outside::Builders, base, Purpose::BaseCapex);
 
         // The score of the month.
         let rent = desk.month(Purpose::Rent);
@@ -137,7 +138,9 @@ pub(crate) fn settle(
         .map(|purpose| desk.month(purpose))
         .sum::<f64>();
         let chips = -(desk.month(Purpose::Chips) + desk.month(Purpose::Fees));
-        let free = operating - chips - building - f.base_capex_usd_year / 12.0;
+        let capex = chips + building + base;
+        let free = operating - capex;
+        f.capex_paid_usd_year = 12.0 * capex;
         f.operating_cash_flow_usd_year += operating - f.operating_cash_flow_usd_year / 12.0;
         f.free_cash_flow_usd_year += free - f.free_cash_flow_usd_year / 12.0;
         f.quarter_free_cash_flow_usd += free;

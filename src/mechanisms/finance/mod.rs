@@ -14,15 +14,21 @@
 //!
 //! **Capex plan** ([`plan`]), annual:
 //!
-//! `I* = max(0, (m k E^e κ^−ζ + c R − K) / τ_K + K / life + ρ_r (median rival intensity − own) revenue)`
+//! `I* = max(0, (m k E^e κ^−ζ + c R − K − S) / τ_K + K / life + ρ_r (median rival intensity − own) revenue)`
 //!
 //! - `m` share of the world's AI spend that the firm plans for, `k` USD of capital per USD of annual
 //!   spend, `E^e` spend expected a horizon ahead with saturation (`SpendOutlook::expected`), κ shadow
 //!   price of compute, `c R` the capital that core workloads need (`c` kept from the start:
 //!   without it every fleet would shrink until demand for tokens is discovered), `K` AI capital;
-//! - intensity = AI capex / revenue, rivals = same group with a plan;
+//! - `S` the supply line: money in escrow and unspent over the chip share. Who forgets what is on order orders it
+//!   again (Sterman 1989);
+//! - intensity = AI capex / revenue, rivals = other public firms of the group with a plan: those whose books one can read;
 //! - capped: `AI capex ≤ φ · OCF + debt that may be drawn (+ idle cash and equity on offer, unless
-//!   public) − base capex`; adjusted a share a month.
+//!   public) − (1 − c) base capex`; adjusted a share a month;
+//! - less `12 U / (n χ)`, `U` chip money unspent for want of chips or power: it is spent before new money is asked for, so that
+//!   plans follow what can be bought;
+//! - what AI capex has grown by since the start it takes from base capex first, up to the share c of it: general
+//!   servers and halls made way in 2023, when the total stood still.
 //!
 //! **Investors**: a public firm whose free-cash-flow margin stays below tolerance for some quarters has its φ cut, and wins it
 //! back slowly. Ownership sets φ, horizon, debt limit, interest, payout and the discount rate.
@@ -46,6 +52,8 @@ crate::parameters! {
     pub struct FinanceParameters in "finance" {
         /// Share of AI capex that buys accelerators (share).
         chip_share_of_ai_capex,
+        /// Months within which chip money that waits unspent is to be spent before new money is asked for, n (month).
+        unspent_spend_months,
         /// Life of AI capital (month).
         chip_life_months,
         /// Annual running cost besides energy, share of the annual cost of chips (share).
@@ -70,6 +78,8 @@ crate::parameters! {
         race_strength,
         /// Share of the gap to the plan that capex closes (1/month).
         capex_adjustment,
+        /// Largest share of base capex that AI capex crowds out (share).
+        base_crowding_share,
         /// Planning horizon of public firms (year).
         planning_horizon_public,
         /// Planning horizon of private firms (year).
@@ -161,9 +171,9 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
-    /// Terms by ownership.
-    pub(crate) const fn of(p: &FinanceParameters, ownership: Ownership) -> Self {
-        match ownership {
+    /// Terms by ownership; lenders' by the firm's own row where it says so.
+    pub(crate) fn of(p: &FinanceParameters, row: &FirmRow) -> Self {
+        let mut terms = match row.ownership {
             Ownership::Public => Self {
                 ceiling: p.capex_ceiling_public,
                 horizon: p.planning_horizon_public,
@@ -191,7 +201,11 @@ impl Terms {
                 discount: p.discount_state,
                 value_horizon: p.value_horizon_state,
             },
+        };
+        if let Some(years) = row.debt_limit_years {
+            terms.debt_limit = years;
         }
+        terms
     }
 }
 
@@ -211,8 +225,9 @@ pub(crate) fn start(p: &FinanceParameters, row: &FirmRow) -> Finance {
         uplifted_revenue_usd_year: core,
         operating_cash_flow_usd_year: core * row.cash_flow_margin,
         ai_capex_usd_year: ai_capex,
+        ai_capex_start_usd_year: ai_capex,
         base_capex_usd_year: row.base_capex_usd_bn * USD_PER_BN,
-        capex_ceiling: Terms::of(p, row.ownership).ceiling,
+        capex_ceiling: Terms::of(p, row).ceiling,
         ai_capital_usd: capital,
         debt_usd: row.debt_usd_bn * USD_PER_BN,
         core_capital_ratio: if core > 0.0 { capital / core } else { 0.0 },
@@ -221,6 +236,14 @@ pub(crate) fn start(p: &FinanceParameters, row: &FirmRow) -> Finance {
             - row.base_capex_usd_bn * USD_PER_BN,
         ..Finance::default()
     }
+}
+
+/// Base capex of a year after AI has taken servers, halls and money that it would have had:
+/// `B − min(c B, (AI capex − AI capex of the first month)⁺)`.
+#[must_use]
+pub(crate) fn base_capex(p: &FinanceParameters, f: &Finance) -> f64 {
+    let grown = (f.ai_capex_usd_year - f.ai_capex_start_usd_year).max(0.0);
+    f.base_capex_usd_year - grown.min(p.base_crowding_share * f.base_capex_usd_year)
 }
 
 /// Books the opening cash of firms and vendors against investors.
@@ -245,7 +268,7 @@ pub(crate) fn open_books(
 crate::metrics! {
     World {
         W_CAPEX = "ai_capex_usd_year", "USD/year", "Planned capex for AI of all firms, annual rate.";
-        W_CAPEX_TOTAL = "capex_usd_year", "USD/year", "Base and planned AI capex of all firms, annual rate.";
+        W_CAPEX_TOTAL = "capex_usd_year", "USD/year", "Capex of all firms paid this month × 12: chips as delivered, building as planned, base capex.";
         W_EXPECTED = "ai_spend_expected_usd_year", "USD/year", "AI spend of the world that public firms expect at their planning horizon.";
         W_CAPITAL = "ai_capital_usd", "USD", "Book value of AI capital of all firms.";
         W_CAPEX_CONSTRAINED = "ai_capex_usd_year_constrained", "USD/year", "Planned capex for AI of the constrained group's firms, annual rate.";
@@ -268,7 +291,7 @@ crate::metrics! {
         F_FCF = "free_cash_flow_usd", "USD/year", "Operating cash flow less all capex paid, exponentially smoothed over a year, annual rate.";
         F_CASH = "cash_usd", "USD", "Cash at the end of the month, money set aside for chips included.";
         F_DEBT = "debt_usd", "USD", "Debt.";
-        F_CAPEX = "capex_usd", "USD/year", "Base and planned AI capex, annual rate.";
+        F_CAPEX = "capex_usd", "USD/year", "Capex paid this month × 12: chips as delivered, building as planned, base capex less what AI crowds out.";
         F_AI_CAPEX = "ai_capex_usd", "USD/year", "Planned AI capex, annual rate.";
         F_INTENSITY = "ai_capex_to_revenue", "ratio", "Planned AI capex over revenue (core with uplift, tokens, rent): capital intensity.";
         F_CAPITAL = "ai_capital_usd", "USD", "Book value of AI capital, declining by 1 / life.";

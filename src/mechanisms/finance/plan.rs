@@ -4,6 +4,7 @@ use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
 use super::cash::kept_cash;
 use super::{
+    base_capex,
     F_AI_CAPEX, F_AI_REVENUE, F_CAPEX, F_CAPITAL, F_CASH, F_CEILING, F_CORE, F_DEBT, F_EQUITY,
     F_FCF, F_INTENSITY, F_OCF, F_PAYBACK, F_REVENUE, F_SHORT, F_UPLIFT, F_UPLIFT_PERCENT, F_VALUE,
     FinanceParameters, Terms, W_CAPEX, W_CAPEX_CONSTRAINED, W_CAPEX_TOTAL, W_CAPEX_UNCONSTRAINED,
@@ -43,7 +44,7 @@ pub(crate) fn answer_to_investors(
         };
         f.quarter_free_cash_flow_usd = 0.0;
         f.quarter_revenue_usd = 0.0;
-        let full = Terms::of(&p, firm.row.ownership).ceiling;
+        let full = Terms::of(&p, &firm.row).ceiling;
         if firm.row.ownership != Ownership::Public || !switches.discipline {
             f.capex_ceiling = full;
             f.quarters_below = 0;
@@ -89,16 +90,24 @@ pub(crate) fn desired(
     expected: f64,
     kappa: f64,
     rivals: Option<f64>,
+    committed: f64,
 ) -> f64 {
     let access = maths::pow(kappa.max(1.0), -p.access_exponent);
     let wanted = plan_share * p.capital_per_spend * expected * access
         + f.core_capital_ratio * f.core_revenue_usd_year;
     let race = rivals
         .map_or(0.0, |median| p.race_strength * (median - f.intensity()) * f.revenue_usd_year());
-    ((wanted - f.ai_capital_usd) / p.plan_adjustment_years
+    ((wanted - f.ai_capital_usd - committed) / p.plan_adjustment_years
         + 12.0 * f.ai_capital_usd / p.chip_life_months
         + race)
         .max(0.0)
+}
+
+/// Annual AI capex for which new money is asked, when chip money `unspent` waits for want of chips or power: it is to be
+/// spent first, within n months, `(I − 12 U / (n χ))⁺`. So a plan settles where it asks for what can be bought.
+pub(crate) fn fresh_money(p: &FinanceParameters, plan: f64, unspent: f64) -> f64 {
+    let waiting = unspent / p.chip_share_of_ai_capex;
+    (plan - 12.0 * waiting / p.unspent_spend_months.max(1.0)).max(0.0)
 }
 
 /// Moves every firm's AI capex towards what it wants and may spend.
@@ -117,33 +126,38 @@ pub(crate) fn plan_capex(
     let (intensities, others) = &mut *rivals;
     intensities.clear();
     for (firm, finance, _) in firms.iter_many(&roster.firms).flatten() {
-        // Not a number marks a firm that is nobody's rival.
-        let races = firm.row.plan_share > 0.0 && finance.revenue_usd_year() > 0.0;
+        // Not a number marks a firm that is nobody's rival: without a plan, or without public books.
+        let races = firm.row.plan_share > 0.0
+            && firm.row.ownership == Ownership::Public
+            && finance.revenue_usd_year() > 0.0;
         intensities.push((firm.row.group, if races { finance.intensity() } else { f64::NAN }));
     }
     let mut each = firms.iter_many_mut(&roster.firms);
     while let Some(Ok((firm, mut finance, purse))) = each.fetch_next() {
         let (row, f) = (&firm.row, &mut *finance);
-        let terms = Terms::of(&p, row.ownership);
+        let terms = Terms::of(&p, row);
         let expected = outlook.expected(terms.horizon);
         f.expected_spend_usd_year = expected;
         others.clear();
         others.extend(intensities.iter().enumerate().filter_map(|(j, (group, x))| {
             (j != firm.id.index() && *group == row.group && x.is_finite()).then_some(*x)
         }));
-        let median = (switches.capex_race
-            && intensities[firm.id.index()].1.is_finite()
-            && !others.is_empty())
+        let races = row.plan_share > 0.0 && f.revenue_usd_year() > 0.0;
+        let median = (switches.capex_race && races && !others.is_empty())
         .then(|| {
             others.sort_by(f64::total_cmp);
             f64::midpoint(others[(others.len() - 1) / 2], others[others.len() / 2])
         });
-        let wanted = desired(&p, f, row.plan_share, expected, purse.kappa, median);
+        // Chips ordered or still to be found, and what will house them.
+        let committed = (purse.escrow + purse.unspent).amount(settings.quantum)
+            / p.chip_share_of_ai_capex;
+        let wanted = desired(&p, f, row.plan_share, expected, purse.kappa, median, committed);
 
         let flow = f.operating_cash_flow_usd_year;
         let room = (terms.debt_limit * flow - f.debt_usd).max(0.0);
         let mut ceiling =
-            f.capex_ceiling * flow.max(0.0) + p.debt_draw_rate * room - f.base_capex_usd_year;
+            f.capex_ceiling * flow.max(0.0) + p.debt_draw_rate * room
+                - (1.0 - p.base_crowding_share) * f.base_capex_usd_year;
         if row.ownership != Ownership::Public {
             let cash = ledger.balance(Account::Firm(firm.id)) - purse.escrow - purse.unspent;
             let idle = cash.amount(settings.quantum) - kept_cash(&p, row, f.revenue_usd_year());
@@ -153,8 +167,9 @@ pub(crate) fn plan_capex(
             }
         }
         let stopped = f.months_short_of_cash > 0;
-        let target = if stopped { 0.0 } else { wanted.min(ceiling.max(0.0)) };
         let before = f.ai_capex_usd_year;
+        let fresh = fresh_money(&p, wanted.min(ceiling), purse.unspent.amount(settings.quantum));
+        let target = if stopped { 0.0 } else { fresh };
         f.ai_capex_usd_year += p.capex_adjustment * (target - before);
         // A plan that doubles is news in the first month of a year.
         if clock.now.month() == 1 && before > 0.0 && target >= 2.0 * before {
@@ -226,7 +241,7 @@ pub(crate) fn measure(
     let mut each = firms.iter_many_mut(&roster.firms);
     while let Some(Ok((firm, mut finance, compute))) = each.fetch_next() {
         let (row, f, i) = (&firm.row, &mut *finance, firm.id.index());
-        let terms = Terms::of(&p, row.ownership);
+        let terms = Terms::of(&p, row);
         let account = Account::Firm(firm.id);
         let cash = ledger.balance(account).amount(quantum);
         let revenue = f.revenue_usd_year();
@@ -237,7 +252,7 @@ pub(crate) fn measure(
         } else {
             0.0
         };
-        let keep = f.base_capex_usd_year + 12.0 * f.ai_capital_usd / p.chip_life_months;
+        let keep = base_capex(&p, f) + 12.0 * f.ai_capital_usd / p.chip_life_months;
         f.value_usd = worth(
             f.operating_cash_flow_usd_year - keep,
             growth.min(p.value_growth_cap),
@@ -252,7 +267,7 @@ pub(crate) fn measure(
             - compute.energy_usd_year
             - p.running_cost_share * compute.capital_usd_year;
         let payback = if income > 0.0 { f.ai_capital_usd / income } else { f64::NAN };
-        let total = f.ai_capex_usd_year + f.base_capex_usd_year;
+        let total = f.capex_paid_usd_year;
         ai_capex += f.ai_capex_usd_year;
         capex += total;
         capital += f.ai_capital_usd;
@@ -346,12 +361,23 @@ mod tests {
         };
         let p = parameters();
         // K* = 0.1 · 3 · 200 · 4^−0.5 + 0.1 · 100 = 30 + 10 = 40 = K: replacement only, 40 / 5 = 8.
-        assert!((desired(&p, &f, 0.1, 200.0, 4.0, None) - 8.0).abs() < 1e-9);
+        assert!((desired(&p, &f, 0.1, 200.0, 4.0, None, 0.0) - 8.0).abs() < 1e-9);
         // Without scarcity K* = 70: (70 − 40) / 2 + 8 = 23; rivals spend 0.2 of revenue against
         // 0.1 of one's own: + 0.2 · 0.1 · 100 = 2.
-        assert!((desired(&p, &f, 0.1, 200.0, 1.0, Some(0.2)) - 25.0).abs() < 1e-9);
+        assert!((desired(&p, &f, 0.1, 200.0, 1.0, Some(0.2), 0.0) - 25.0).abs() < 1e-9);
+        // 20 are on order: (70 − 40 − 20) / 2 + 8 + 2.
+        assert!((desired(&p, &f, 0.1, 200.0, 1.0, Some(0.2), 20.0) - 15.0).abs() < 1e-9);
         // Far too much capital: nothing, never less.
-        assert_eq!(desired(&p, &f, 0.0, 200.0, 1.0, Some(0.0)), 0.0);
+        assert_eq!(desired(&p, &f, 0.0, 200.0, 1.0, Some(0.0), 0.0), 0.0);
+    }
+
+    #[test]
+    fn what_finds_nothing_to_buy_is_spent_before_new_money_is_asked_for() {
+        let mut p = parameters();
+        (p.unspent_spend_months, p.chip_share_of_ai_capex) = (6.0, 0.5);
+        // 1.5 of chips waits, 3 of capex; spent in half a year that is 6 a year.
+        assert!((fresh_money(&p, 24.0, 1.5) - 18.0).abs() < 1e-12);
+        assert_eq!((fresh_money(&p, 24.0, 0.0), fresh_money(&p, 24.0, 100.0)), (24.0, 0.0));
     }
 
     #[test]

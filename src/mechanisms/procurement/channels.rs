@@ -2,7 +2,7 @@
 
 use bevy_ecs::prelude::Query;
 
-use super::ProcurementParameters;
+use super::{CHANNELS, ProcurementParameters};
 use crate::entities::boards::{ChipMarket, Fears, GreyMarkets, PowerPlans, RentalMarket};
 use crate::entities::chip::{Catalogue, Origin, Sku};
 use crate::entities::country::{Bloc, Country};
@@ -32,6 +32,8 @@ pub(super) struct Candidate {
     pub channel: Channel,
     pub vendor: VendorId,
     pub sku: SkuId,
+    /// The SKU whose boards and software it shares: its parent's, for a variant.
+    pub platform: SkuId,
     /// Generalised cost, USD per effective unit.
     pub cost: f64,
     /// Share that the buyer's own state lets in, 1 where it does not interfere.
@@ -57,9 +59,13 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// Position of its vendor and channel among all of them.
-    pub fn nest(&self, vendors: usize) -> usize {
-        self.channel as usize * vendors + self.vendor.index()
+    /// Position of its channel and platform among all of them; what is rented is no SKU, and a variant takes the
+    /// place of what was imported before.
+    pub fn slot(&self) -> usize {
+        let sku = if self.channel == Channel::Rental { 0 } else { 1 + self.platform.index() };
+        let channel =
+            if self.channel == Channel::Variant { Channel::Import } else { self.channel };
+        sku * CHANNELS.len() + channel as usize
     }
 
     /// For orders of equal cost.
@@ -94,10 +100,14 @@ pub(super) struct Prices {
     paper: Vec<f64>,
     /// Work of one chip, reference chip = 1, `[sku]`.
     pub work: Vec<f64>,
+    /// What buyers take that for: worth less where it is spread over many weak chips, `[sku]`.
+    value: Vec<f64>,
     /// Months of queue, `[sku]`.
     wait: Vec<f64>,
     /// (home, captive buyer, attach, software, shipping months), `[vendor]`.
     vendors: Vec<(CountryId, Option<FirmId>, f64, f64, f64)>,
+    /// What a buyer adds for one chip, USD, `[vendor]`.
+    hosts: Vec<f64>,
     vendor_ids: Vec<String>,
     /// (bloc, hall and lifetime energy of one MW at the chip, USD, PUE), `[country]`.
     countries: Vec<(Bloc, f64, f64)>,
@@ -117,6 +127,7 @@ impl Prices {
     ) {
         self.years = annuity_years(p.energy_discount_rate, p.chip_life_months / 12.0);
         self.vendors.clear();
+        self.hosts.clear();
         for (vendor, sales) in vendors.iter_many(&roster.vendors).flatten() {
             if self.vendor_ids.len() < roster.vendors.len() {
                 self.vendor_ids.push(vendor.row.id.clone());
@@ -124,6 +135,7 @@ impl Prices {
             let software = vendor.row.software(sales.cumulative_units);
             let shipping = vendor.row.shipping_months as f64;
             self.vendors.push((vendor.home, vendor.captive, vendor.row.attach, software, shipping));
+            self.hosts.push(vendor.row.host_usd);
         }
         self.countries.clear();
         for country in countries.iter_many(&roster.countries).flatten() {
@@ -137,21 +149,29 @@ impl Prices {
         }
         self.on_sale.clear();
         self.work.clear();
+        let mut best = 0.0_f64;
         self.wait.clear();
         for (id, sku) in catalogue.iter() {
             if sku.on_sale {
                 self.on_sale.push(id);
             }
             let software = self.vendors.get(sku.vendor.index()).map_or(1.0, |v| v.3);
-            self.work.push(self.paper[id.index()] * software);
+            let work = self.paper[id.index()] * software;
+            self.work.push(work);
+            if sku.on_sale {
+                best = best.max(work);
+            }
             let wait = chips.wait_months.get(id.index()).copied().unwrap_or(0.0);
             self.wait.push(if wait.is_finite() { wait.max(0.0) } else { 0.0 });
         }
+        self.value.clear();
+        self.value.extend(self.work.iter().map(|work| concentrated(*work, best, p.concentration)));
     }
 
-    /// Hall and lifetime energy of a chip in a country, USD.
-    fn energy(&self, sku: &Sku, overhead: f64, country: CountryId) -> f64 {
-        chip_mw(sku.row.tdp_w, overhead, 1.0) * self.countries[country.index()].1
+    /// Host, hall and lifetime energy of a chip in a country, USD.
+    fn housing(&self, sku: &Sku, overhead: f64, country: CountryId) -> f64 {
+        self.hosts[sku.vendor.index()]
+            + chip_mw(sku.row.tdp_w, overhead, 1.0) * self.countries[country.index()].1
     }
 
     /// Whether `vendor` sells to `firm` at all, rules apart: captive silicon has one buyer, and
@@ -166,6 +186,16 @@ impl Prices {
         captive.is_none_or(|buyer| buyer == firm.id)
             && !(bloc(home) == Bloc::China && matches!(bloc(firm.home), Bloc::Us | Bloc::Allied))
     }
+}
+
+/// What `work` of one chip is worth when the best chip on sale does `best`: w (w / best)^ν. More weak chips for the same
+/// work need more links, hosts, parallel ranks and repairs.
+///
+/// ```text
+/// work 0.25, best 1, ν = 0.5: 0.25 · 0.5 = 0.125
+/// ```
+pub(super) fn concentrated(work: f64, best: f64, exponent: f64) -> f64 {
+    if work > 0.0 && best > work { work * maths::pow(work / best, exponent) } else { work }
 }
 
 /// Which rule governs which delivery, and what applicants have seen of it.
@@ -319,10 +349,12 @@ impl Access {
                 Treatment::Deny => 0.0,
                 _ if !switches.licence_queue => 1.0,
                 Treatment::CaseByCase => {
-                    maths::logistic(p.odds_case_by_case - p.approval_stance_slope * h)
+                    let odds = rule.row.odds.unwrap_or(p.odds_case_by_case);
+                    maths::logistic(odds - p.approval_stance_slope * h)
                 }
                 Treatment::PresumptionOfDenial => {
-                    maths::logistic(p.odds_presumption_of_denial - p.approval_stance_slope * h)
+                    let odds = rule.row.odds.unwrap_or(p.odds_presumption_of_denial);
+                    maths::logistic(odds - p.approval_stance_slope * h)
                 }
             };
             let certain = prior == 0.0 || prior == 1.0;
@@ -467,6 +499,7 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
         if work <= 0.0 || !prices.sells_to(sku.vendor, firm, market.switches) {
             continue;
         }
+        let value = prices.value[id.index()];
         let (vendor_home, captive, attach, _, shipping) = prices.vendors[sku.vendor.index()];
         let domestic = vendor_home == home;
         let variant = is_variant(sku);
@@ -478,10 +511,10 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
         }
         let open = access.open(rule, firm.id, market.rulebook);
         let wait = prices.wait[id.index()];
-        let energy = prices.energy(sku, p.server_overhead, home);
+        let housing = prices.housing(sku, p.server_overhead, home);
         if !variant {
             let list = sku.row.price_usd * attach;
-            let reference = (list + energy) / work;
+            let reference = (list + housing) / value;
             if reference < seen.reference {
                 seen.reference = reference;
                 seen.reference_usd = list / work;
@@ -494,11 +527,12 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
         let surcharge = (shock - 1.0).max(0.0);
         let hazard = coming(market.fears, id, home);
         let free = domestic
-            || guidance >= 1.0
-            || market.rulebook.waved_through(id, firm.id, firm.home);
-        let admitted = if free { 1.0 } else { guidance };
-        let cost_of = |fee_usd: f64, premium: f64, energy: f64, wait: f64, open: f64| {
-            ((system_usd + fee_usd) * (1.0 + premium) + energy) / work
+            || !market.switches.import_guidance
+            || market.rulebook.waved_through(id, firm.id, home);
+        let admitted =
+            if free { 1.0 } else { guidance.min(market.rulebook.let_in(id, firm.id, home)) };
+        let cost_of = |fee_usd: f64, premium: f64, housing: f64, wait: f64, open: f64| {
+            ((system_usd + fee_usd) * (1.0 + premium) + housing) / value
                 * (1.0 + p.waiting_cost * wait)
                 / open
         };
@@ -528,6 +562,7 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
             },
             vendor: sku.vendor,
             sku: id,
+            platform: sku.parent.filter(|_| variant).unwrap_or(id),
             cost: f64::INFINITY,
             admitted,
             price_usd,
@@ -554,7 +589,7 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
         // At home.
         if open > least && admitted > least {
             let waits = wait + review(rule);
-            let cost = cost_of(fee_usd, 0.0, energy, waits, open);
+            let cost = cost_of(fee_usd, 0.0, housing, waits, open);
             seen.now = seen.now.min(cost / admitted);
             imports |= !domestic;
             found.push(Candidate {
@@ -575,9 +610,9 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
                 if open <= least {
                     continue;
                 }
-                let energy = prices.energy(sku, p.server_overhead, access.pairs[pair]);
+                let housing = prices.housing(sku, p.server_overhead, access.pairs[pair]);
                 let fee_usd = fee_on(pair, rule);
-                let cost = cost_of(fee_usd, p.offshore_premium, energy, wait + review(rule), open);
+                let cost = cost_of(fee_usd, p.offshore_premium, housing, wait + review(rule), open);
                 if best.is_none_or(|(least, _)| cost < least) {
                     best = Some((cost, fee_usd));
                 }
@@ -600,7 +635,7 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
         let refused = open < 1.0 && !variant;
         if let Some(premium) = brokers.filter(|_| refused) {
             let markup = (1.0 + premium) * (1.0 + p.grey_reluctance) - 1.0;
-            let cost = cost_of(0.0, markup, energy, 0.0, market.filled_grey);
+            let cost = cost_of(0.0, markup, housing, 0.0, market.filled_grey);
             seen.now = seen.now.min(cost);
             found.push(Candidate {
                 channel: Channel::Grey,
@@ -631,6 +666,7 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
             channel: Channel::Rental,
             vendor: VendorId(0),
             sku: SkuId(u16::MAX),
+            platform: SkuId(u16::MAX),
             cost,
             admitted: 1.0,
             price_usd: 0.0,
@@ -677,12 +713,11 @@ fn keep_best(found: &mut Vec<Candidate>, from: usize) {
     found.truncate(kept);
 }
 
-/// Sets the share of each candidate: nested logit, taken up over some months by nest, then guidance's
-/// cap on imports. `habit` is what the firm gives to each nest, `[channel × vendors + vendor]`.
+/// Sets the share of each candidate: nested logit, taken up over some months by channel and platform, then
+/// guidance's cap on imports. `habit` is what the firm gives to each, by `Candidate::slot`.
 pub(super) fn share_out(
     candidates: &mut [Candidate],
-    habit: &mut [f64],
-    vendors: usize,
+    habit: &mut Vec<f64>,
     p: &ProcurementParameters,
 ) {
     let cheapest = candidates.iter().map(|c| c.cost).fold(f64::INFINITY, f64::min);
@@ -690,29 +725,12 @@ pub(super) fn share_out(
         return;
     }
     // Candidates of a nest stand together, cheapest first.
-    let same = |a: &Candidate, b: &Candidate| a.channel == b.channel && a.vendor == b.vendor;
-    let of_nest = |first: &Candidate| {
-        let abroad = matches!(first.channel, Channel::Offshore | Channel::Rental);
-        let weight = if abroad { p.abroad_weight } else { 1.0 };
-        weight * maths::pow(cheapest / first.cost, p.channel_elasticity)
-    };
-    let all: f64 = candidates.chunk_by(same).map(|nest| of_nest(&nest[0])).sum();
-    let speed = if habit.iter().all(|h| *h <= 0.0) { 1.0 } else { p.habit_speed.clamp(0.0, 1.0) };
-    for h in habit.iter_mut() {
-        *h *= 1.0 - speed;
-    }
-    let mut known = 0.0;
-    for nest in candidates.chunk_by(same) {
-        if let Some(h) = habit.get_mut(nest[0].nest(vendors)) {
-            *h += speed * of_nest(&nest[0]) / all;
-            known += *h;
-        }
-    }
     let mut all = 0.0;
-    for nest in candidates.chunk_by_mut(same) {
+    for nest in candidates.chunk_by_mut(|a, b| a.channel == b.channel && a.vendor == b.vendor) {
         let least = nest[0].cost;
-        let usual = habit.get(nest[0].nest(vendors)).copied().unwrap_or(0.0);
-        let of_nest = if known > 0.0 { usual / known } else { of_nest(&nest[0]) };
+        let abroad = matches!(nest[0].channel, Channel::Offshore | Channel::Rental);
+        let weight = if abroad { p.abroad_weight } else { 1.0 };
+        let of_nest = weight * maths::pow(cheapest / least, p.channel_elasticity);
         let mut within = 0.0;
         for candidate in nest.iter_mut() {
             candidate.share = maths::pow(least / candidate.cost, p.sku_elasticity);
@@ -722,6 +740,30 @@ pub(super) fn share_out(
             candidate.share *= of_nest / within;
         }
         all += of_nest;
+    }
+    let speed = if habit.iter().all(|h| *h <= 0.0) { 1.0 } else { p.habit_speed.clamp(0.0, 1.0) };
+    for h in habit.iter_mut() {
+        *h *= 1.0 - speed;
+    }
+    for candidate in candidates.iter() {
+        let slot = candidate.slot();
+        if slot >= habit.len() {
+            habit.resize(slot + 1, 0.0);
+        }
+        habit[slot] += speed * candidate.share / all;
+    }
+    // Candidates of one platform part what it has as they would among themselves.
+    let mut known = 0.0;
+    for at in 0..candidates.len() {
+        let slot = candidates[at].slot();
+        let alike = candidates.iter().filter(|c| c.slot() == slot);
+        let part = candidates[at].cost.recip() / alike.map(|c| c.cost.recip()).sum::<f64>();
+        candidates[at].share = habit[slot] * part;
+        known += candidates[at].share;
+    }
+    all = known;
+    if all <= 0.0 {
+        return;
     }
     // Too small to be worth a contract: the rest takes it.
     let mut left = 0.0;
@@ -772,9 +814,10 @@ pub(super) fn lost_sales<F: Fn(&str) -> f64>(
         if is_variant(sku) || work <= 0.0 || !prices.sells_to(sku.vendor, firm, market.switches) {
             continue;
         }
-        let energy = prices.energy(sku, p.server_overhead, firm.home);
+        let housing = prices.housing(sku, p.server_overhead, firm.home);
         let system = sku.price_usd * prices.vendors[sku.vendor.index()].2;
-        let cost = (system + energy) / work * (1.0 + p.waiting_cost * prices.wait[id.index()]);
+        let cost = (system + housing) / prices.value[id.index()]
+            * (1.0 + p.waiting_cost * prices.wait[id.index()]);
         cheapest = cheapest.min(cost);
         match lost[from..].iter_mut().find(|entry| entry.1 == sku.vendor) {
             Some(entry) => entry.2 = entry.2.min(cost),

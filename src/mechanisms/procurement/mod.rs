@@ -6,9 +6,10 @@
 //!
 //! **Generalised cost** of channel k for firm i, USD per effective unit (H100e of work, software
 //! included), from prices and waits of last month:
-//! `c = (price · attach · (1 + fee) · (1 + premium) + E) / (P · m) · (1 + w · wait) / (1 − risk)`
-//! with `E = TDP · overhead · PUE · (H + 8760 h · utilisation · power price · a)`, H the cost of a watt of hall, a the annuity over the
-//! life, `P = train^w_T · serve^(1 − w_T)`, m the vendor's software maturity, fee the revenue share
+//! `c = (price · attach · (1 + fee) · (1 + premium) + E) / (W (W/W*)^ν) · (1 + w · wait) / (1 − risk)`, `W = P · m`, W* that of the best chip
+//! on sale: work spread over many weak chips needs more links, hosts, parallel ranks and repairs;
+//! with `E = host + TDP · overhead · PUE · (H + 8760 h · utilisation · power price · a)`, host what a buyer adds for any chip of
+//! the vendor (processors, network, racks), H the cost of a watt of hall, a the annuity over the life, `P = train^w_T · serve^(1 − w_T)`, m the vendor's software maturity, fee the revenue share
 //! and duties of rules, premium of brokers (grey) or of running abroad (offshore), wait the months
 //! of queue and licence review. Of the money offered to brokers and to hosts abroad only a part finds something: their cost is over
 //! that part f' = f + (found/offered − f)·s, so that nobody keeps bidding for what is not there. Rented capacity costs `rent · 12 a` per H100e. A channel with risk ≥
@@ -21,9 +22,9 @@
 //! budget that goes into imports at `a_i` times what it would be. What it waves through for the firm by name (guidance
 //! that allows) counts as `a_i = 1`.
 //!
-//! **Shares** nest SKUs in (vendor, channel): `s* ∝ weight · (min c of the nest)^(−γ)`; a buyer takes a vendor up and leaves it over some
-//! months, `s' = s + v (s* − s)` (qualification, software, contracts), over the nests that are open; within a nest
-//! `∝ c^(−γ_n)` over its three cheapest SKUs; a near-identical SKU splits its nest and no more.
+//! **Shares** nest SKUs in (vendor, channel): `s* ∝ weight · (min c of the nest)^(−γ)`, within a nest
+//! `∝ c^(−γ_n)` over its three cheapest SKUs; a near-identical SKU splits its nest and no more. A buyer takes a platform up
+//! and leaves it over some months, `s' = s + v (s* − s)` by channel and platform (qualification, software, contracts), over those that are open; a variant is the platform of its parent.
 //!
 //! **Shadow price** `κ = clip(min c now / min c reference, 1, κ_max)`: the reference is the
 //! cheapest of the SKUs that the firm could be sold (the same own silicon, no compliance variants) at list price, at
@@ -100,6 +101,8 @@ crate::parameters! {
         server_overhead,
         /// Cost of a watt of hall, building and power supply.
         hall_usd_watt,
+        /// Exponent ν on the work of a chip over that of the best on sale (1).
+        concentration,
         /// Mean draw over full draw of an installed fleet.
         fleet_utilisation,
         /// Largest shadow price: what the plan would pay before giving up.
@@ -170,8 +173,8 @@ pub struct Channels {
     advanced: Vec<Money>,
     /// Shadow price when last reported, and the event that closed imports, `[firm]`.
     reported: Vec<(f64, Option<EventId>)>,
-    /// Share of its money that each firm gives to a vendor and channel, `[firm][channel][vendor]`.
-    habits: Vec<f64>,
+    /// Share of its money that each firm gives to a channel and SKU, `[firm][slot]`.
+    habits: Vec<Vec<f64>>,
     /// Share of the money offered to hosts abroad that found capacity, smoothed; 0 before the first month.
     filled_rental: f64,
     /// The same at brokers, `[market]`.
@@ -326,15 +329,18 @@ pub(crate) fn price_channels(
         let kappa = seen.kappa(p.kappa_max);
         purse.kappa = kappa;
         purse.kappa_lagged += (kappa - purse.kappa_lagged) / p.kappa_lag_months.max(1.0);
-        let nests = CHANNELS.len() * roster.vendors.len().max(1);
-        channels.habits.resize(roster.firms.len() * nests, 0.0);
-        let at = firm.id.index() * nests;
+        channels.habits.resize(roster.firms.len(), Vec::new());
         channels::share_out(
             &mut channels.candidates[from..to],
-            &mut channels.habits[at..at + nests],
-            roster.vendors.len().max(1),
+            &mut channels.habits[firm.id.index()],
             &p,
         );
+        if std::env::var("DBG").is_ok_and(|v| v == clock.now.to_string()) {
+            for c in &channels.candidates[from..to] {
+                if c.sku.0 == u16::MAX { continue }
+                eprintln!("{} {:?} {} cost {:.0} share {:.3} price {:.0} work {:.3} lead {:.1} adm {:.2} haz {:.2}", firm.row.id, c.channel, catalogue.sku(c.sku).row.id, c.cost, c.share, c.price_usd, c.system_usd / c.usd_per_work, c.lead_months, c.admitted, c.hazard);
+            }
+        }
         if seen.restricted {
             channels::lost_sales(
                 firm,
@@ -643,11 +649,13 @@ pub(crate) fn place_orders(
 
         // What rules cost vendors, and how much of the plan found nothing.
         let usd = budget.amount(quantum);
+        // Money that was offered before and came back has been counted then.
+        let new = fresh.amount(quantum);
         for lost in channels.lost.iter().filter(|lost| lost.0 == firm.id) {
             if let Ok(mut sales) = vendors.get_mut(roster.vendors[lost.1.index()]) {
-                sales.lost_to_rules_usd += usd * lost.2;
-                sales.lost_to_rules_total_usd += usd * lost.2;
-                channels.lost_usd += usd * lost.2;
+                sales.lost_to_rules_usd += new * lost.2;
+                sales.lost_to_rules_total_usd += new * lost.2;
+                channels.lost_usd += new * lost.2;
             }
         }
         let reference = channels.reference_usd[firm.id.index()];

@@ -124,6 +124,7 @@ fn firm(id: u16, name: &str, home: u16, group: Group) -> Firm {
             plan_share: 0.0,
             cash_usd_bn: 0.0,
             debt_usd_bn: 0.0,
+            debt_limit_years: None,
             funding_usd_bn: 0.0,
             funding_growth: 0.0,
             research_staff: 0.0,
@@ -229,6 +230,7 @@ fn world_with(treatment: Option<(Treatment, f64)>, skus: Vec<Sku>) -> World {
                 home: String::new(),
                 captive: None,
                 attach: 1.0,
+                host_usd: 0.0,
                 software_start: 1.0,
                 software_end: 1.0,
                 software_half_units: 1.0,
@@ -605,16 +607,25 @@ fn a_variant_is_sold_only_where_its_parent_may_not_be() {
 #[test]
 fn shares_of_a_channel_that_guidance_closes_are_not_lost() {
     let mut candidates = Vec::<Candidate>::new();
-    share_out(&mut candidates, &mut [], 1, &parameters());
+    share_out(&mut candidates, &mut Vec::new(), &parameters());
     assert!(candidates.is_empty());
 }
 
 #[test]
-fn a_firm_takes_up_a_vendor_over_some_months() {
+fn many_weak_chips_are_worth_less_than_few_strong_ones() {
+    // A quarter of the best chip's work, ν = 0.5: a quarter of it times a half.
+    assert!((concentrated(0.25, 1.0, 0.5) - 0.125).abs() < 1e-12);
+    assert_eq!(concentrated(1.0, 1.0, 0.5), 1.0);
+    assert_eq!(concentrated(0.25, 1.0, 0.0), 0.25);
+}
+
+#[test]
+fn a_firm_takes_up_a_platform_over_some_months() {
     let candidate = |vendor: u16, cost: f64| Candidate {
         channel: Channel::Import,
         vendor: VendorId(vendor),
         sku: SkuId(vendor),
+        platform: SkuId(vendor),
         cost,
         admitted: 1.0,
         price_usd: cost,
@@ -629,21 +640,21 @@ fn a_firm_takes_up_a_vendor_over_some_months() {
     };
     let mut p = parameters();
     p.habit_speed = 0.25;
-    let mut habit = [0.0; 14];
+    let mut habit = Vec::new();
     // Alone, the first vendor has all.
     let mut one = vec![candidate(0, 1.0)];
-    share_out(&mut one, &mut habit, 2, &p);
+    share_out(&mut one, &mut habit, &p);
     assert!((one[0].share - 1.0).abs() < 1e-12);
     // A second at half the cost, elasticity 2: it would have 4/5, and has 0.25 · 0.8 = 0.2 after a month,
     // 0.75 · 0.2 + 0.2 = 0.35 after two.
     let mut two = vec![candidate(0, 1.0), candidate(1, 0.5)];
-    share_out(&mut two, &mut habit, 2, &p);
+    share_out(&mut two, &mut habit, &p);
     assert!((two[1].share - 0.2).abs() < 1e-12);
-    share_out(&mut two, &mut habit, 2, &p);
+    share_out(&mut two, &mut habit, &p);
     assert!((two[1].share - 0.35).abs() < 1e-12);
     // Closed, the first leaves everything to the second.
     let mut last = vec![candidate(1, 0.5)];
-    share_out(&mut last, &mut habit, 2, &p);
+    share_out(&mut last, &mut habit, &p);
     assert!((last[0].share - 1.0).abs() < 1e-12);
 }
 
