@@ -40,6 +40,19 @@ macro_rules! month {
                 schedule.configure_sets(Place(later).after(Place(later - 1)));
             }
         }
+
+        /// Every system of [`PLAN`] in a schedule of its own, in order: for benches, which
+        /// time each.
+        #[must_use]
+        pub fn one_by_one() -> Vec<Schedule> {
+            let mut schedules = Vec::new();
+            $($(
+                let mut schedule = alone();
+                schedule.add_systems($system);
+                schedules.push(schedule);
+            )*)*
+            schedules
+        }
     };
 }
 
@@ -157,12 +170,18 @@ month! {
 /// The schedule of a month, ready to run on a populated world.
 #[must_use]
 pub fn schedule() -> Schedule {
+    let mut schedule = alone();
+    add_all(&mut schedule);
+    schedule
+}
+
+/// A schedule without systems, run on one thread.
+fn alone() -> Schedule {
     let mut schedule = Schedule::new(Month);
     schedule.set_build_settings(ScheduleBuildSettings {
         ambiguity_detection: LogLevel::Error,
         ..Default::default()
     });
     schedule.set_executor(SingleThreadedExecutor::new());
-    add_all(&mut schedule);
     schedule
 }
