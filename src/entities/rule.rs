@@ -395,17 +395,25 @@ pub struct Names<'a> {
 }
 
 /// The kinds that [`Lanes`] sorts out ahead.
-const LANE_KINDS: [RuleKind; 3] =
-    [RuleKind::ChipExport, RuleKind::ImportGuidance, RuleKind::Tariff];
+const LANE_KINDS: [RuleKind; 4] = [
+    RuleKind::ChipExport,
+    RuleKind::ImportGuidance,
+    RuleKind::Tariff,
+    RuleKind::EntityListing,
+];
 
 /// For each of the kinds, headquarters and destination: the rules in force that cover it,
-/// strictest first. Rebuilt when a rule changes; most lanes are empty.
+/// strictest first; and for each rule those in force that replace it. Rebuilt when a rule
+/// changes; most lanes are empty.
 #[derive(Clone, Debug, Default)]
 struct Lanes {
     countries: usize,
     /// Where a lane begins in `rules`.
     starts: Vec<u32>,
     rules: Vec<RuleId>,
+    /// Where those that replace a rule begin in `replacers`, `[rule]`.
+    replaced: Vec<u32>,
+    replacers: Vec<RuleId>,
 }
 
 impl Lanes {
@@ -420,6 +428,13 @@ impl Lanes {
             (kind * self.countries + headquarters.index()) * self.countries + destination.index();
         let (from, to) = (*self.starts.get(lane)?, *self.starts.get(lane + 1)?);
         self.rules.get(from as usize..to as usize)
+    }
+
+    /// The rules in force that replace `rule`; none: not sorted out.
+    fn replacers_of(&self, rule: RuleId) -> Option<&[RuleId]> {
+        let at = rule.index();
+        let (from, to) = (*self.replaced.get(at)?, *self.replaced.get(at + 1)?);
+        self.replacers.get(from as usize..to as usize)
     }
 }
 
@@ -603,6 +618,12 @@ impl Rulebook {
                 }
             }
         }
+        lanes.replaced.push(0);
+        for rule in &self.rules {
+            let others = self.rules.iter().filter(|o| o.in_force && o.replaces.contains(&rule.id));
+            lanes.replacers.extend(others.map(|other| other.id));
+            lanes.replaced.push(lanes.replacers.len() as u32);
+        }
         self.lanes = lanes;
     }
 
@@ -677,16 +698,25 @@ impl Rulebook {
         headquarters: CountryId,
         destination: CountryId,
     ) -> bool {
-        self.rules.iter().any(|other| {
+        let replaces = |other: &Rule| {
             other.in_force
-                && other.replaces.contains(&rule.id)
                 && match self.verdicts[other.id.index()][sku.index()] {
                     Verdict::Free => false,
                     Verdict::Controlled => true,
                     Verdict::Undetermined(_) => other.row.treatment >= rule.row.treatment,
                 }
                 && other.covers(firm, headquarters, destination)
-        })
+        };
+        match self.lanes.replacers_of(rule.id) {
+            Some(others) => others.iter().any(|other| replaces(&self.rules[other.index()])),
+            None => self.rules.iter().any(|o| o.replaces.contains(&rule.id) && replaces(o)),
+        }
+    }
+
+    /// Whether a rule in force names `firm`; firms of one country that none names meet the same rules.
+    #[must_use]
+    pub fn names(&self, firm: FirmId) -> bool {
+        self.rules.iter().any(|rule| rule.in_force && rule.firms.contains(&firm))
     }
 }
 

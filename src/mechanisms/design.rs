@@ -303,6 +303,7 @@ pub(crate) fn watch_demand(
     mut designs: ResMut<DesignBook>,
     mut readings: ResMut<Readings>,
     mut placed: Local<Vec<Vec<f64>>>,
+    mut barred: Local<Vec<bool>>,
 ) {
     let n = roster.countries.len();
     placed.resize_with(roster.vendors.len(), Vec::new);
@@ -321,6 +322,17 @@ pub(crate) fn watch_demand(
                 (order.open + order.shipped) as f64 * order.price.amount(settings.quantum);
         }
     }
+    barred.clear();
+    barred.extend((0..n).map(|at| {
+        let country = CountryId::at(at);
+        book.rules.iter().any(|r| {
+            r.in_force
+                && r.row.kind == RuleKind::ChipExport
+                && r.row.treatment >= Treatment::CaseByCase
+                && book.keeps_away(r)
+                && r.covers_lane(country, country)
+        })
+    }));
     for ((vendor, sales), country_row) in
         vendors.iter_many(&roster.vendors).flatten().zip(designs.demand.iter_mut())
     {
@@ -335,13 +347,7 @@ pub(crate) fn watch_demand(
                 let sold = sales.trailing_china_usd.iter().sum::<f64>() / 12.0 / vendor.row.attach;
                 now = now.max(sold);
             }
-            let barred = book.rules.iter().any(|r| {
-                r.in_force
-                    && r.row.kind == RuleKind::ChipExport
-                    && r.row.treatment >= Treatment::CaseByCase
-                    && book.keeps_away(r)
-                    && r.covers_lane(country.id, country.id)
-            });
+            let barred = barred[country.id.index()];
             let speed = if barred && now < *x { p.demand_fading } else { p.demand_smoothing };
             *x += speed * (now - *x);
             if barred {
@@ -554,12 +560,19 @@ pub(crate) fn start_variants(
     mut chronicle: ResMut<Chronicle>,
     mut readings: ResMut<Readings>,
 ) {
-    let rules = book.rules.iter().filter(|rule| {
-        rule.row.kind == RuleKind::ChipExport && rule.is_live(clock.now) && book.keeps_away(rule)
-    });
-    let watched = (catalogue.skus.len(), rules.map(|rule| (rule.id, rule.in_force)).collect());
-    let changed = designs.watched != watched;
-    designs.watched = watched;
+    let rules = || {
+        let live = book.rules.iter().filter(|rule| {
+            rule.row.kind == RuleKind::ChipExport
+                && rule.is_live(clock.now)
+                && book.keeps_away(rule)
+        });
+        live.map(|rule| (rule.id, rule.in_force))
+    };
+    let (skus, watched) = &mut designs.watched;
+    let changed = *skus != catalogue.skus.len() || !watched.iter().copied().eq(rules());
+    *skus = catalogue.skus.len();
+    watched.clear();
+    watched.extend(rules());
     if !switches.variants || !settings.endogenous_variants || !(changed || clock.now.ends_quarter())
     {
         return;

@@ -183,6 +183,7 @@ pub(super) struct Access {
     export: Vec<u16>,
     /// Duty of the strictest tariff, `[pair × skus + sku]`.
     duty: Vec<f64>,
+    shared: Vec<Option<usize>>,
     /// Odds of approval, `[rule × countries + home]`.
     odds: Vec<f64>,
     countries: usize,
@@ -223,6 +224,9 @@ impl Access {
         self.homes.clear();
         self.export.clear();
         self.duty.clear();
+        // Where a lane was worked out for a firm that no rule names, `[home × countries + country]`.
+        self.shared.clear();
+        self.shared.resize(self.countries * self.countries, None);
         for (firm, home) in firms {
             let from = self.pairs.len();
             self.first.push(from);
@@ -233,8 +237,19 @@ impl Access {
                     self.pairs.push(country);
                 }
             }
+            let named = rulebook.names(firm);
             for at in from..self.pairs.len() {
                 let country = self.pairs[at];
+                let lane = home.index() * self.countries + country.index();
+                if !named {
+                    if let Some(like) = self.shared[lane] {
+                        let row = like * self.skus..(like + 1) * self.skus;
+                        self.export.extend_from_within(row.clone());
+                        self.duty.extend_from_within(row);
+                        continue;
+                    }
+                    self.shared[lane] = Some(at);
+                }
                 for (id, sku) in catalogue.iter() {
                     // That a sale at home is no export is for each rule to say.
                     let strictest = |kind| {
