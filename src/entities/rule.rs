@@ -713,10 +713,15 @@ impl Rulebook {
         }
     }
 
-    /// Whether a rule in force names `firm`; firms of one country that none names meet the same rules.
+    /// Whether a rule in force that can bear on a sale names `firm`; firms of one country that none
+    /// names meet the same rules.
     #[must_use]
     pub fn names(&self, firm: FirmId) -> bool {
-        self.rules.iter().any(|rule| rule.in_force && rule.firms.contains(&firm))
+        self.rules.iter().any(|rule| {
+            rule.in_force
+                && (rule.row.kind != RuleKind::ImportGuidance || !rule.replaces.is_empty())
+                && rule.firms.contains(&firm)
+        })
     }
 }
 

@@ -138,6 +138,8 @@ pub struct DesignBook {
     shift: Vec<i32>,
     /// What it was last decided on: SKUs known, and which rules on chips were announced and in force.
     watched: (usize, Vec<(RuleId, bool)>),
+    /// [`worth`] of each SKU, whose row never changes, `[sku]`.
+    worth: Vec<f64>,
 }
 
 /// The design book at the start: `vendors` in the order of ids.
@@ -577,6 +579,9 @@ pub(crate) fn start_variants(
     {
         return;
     }
+    for sku in &catalogue.skus[designs.worth.len().min(catalogue.skus.len())..] {
+        designs.worth.push(worth(&p, &sku.row, &catalogue));
+    }
     for vendor in vendors.iter_many(&roster.vendors).flatten() {
         if vendor.captive.is_some() {
             continue;
@@ -643,18 +648,22 @@ fn best_variant<'a>(
         !clauses.iter().any(|c| may_meet(c, row.marketed_for_datacentre, &attributes(row)))
     };
     let mut best_free = 0.0_f64;
-    let on_sale =
-        catalogue.skus.iter().filter(|s| s.vendor == vendor.id && s.on_sale).map(|s| &s.row);
+    let on_sale = catalogue
+        .skus
+        .iter()
+        .zip(&designs.worth)
+        .filter(|(s, _)| s.vendor == vendor.id && s.on_sale)
+        .map(|(s, worth)| (&s.row, *worth));
     // What buyers would have without rules: the money that they would spend is spent on it.
-    let best_of_all = on_sale.clone().map(|row| worth(p, row, catalogue)).fold(0.0, f64::max);
+    let best_of_all = on_sale.clone().map(|(_, worth)| worth).fold(0.0, f64::max);
     let coming = designs
         .projects
         .iter()
         .filter(|project| project.vendor == vendor.id && project.country == country)
-        .map(|project| &project.row);
-    for row in on_sale.chain(coming) {
+        .map(|project| (&project.row, worth(p, &project.row, catalogue)));
+    for (row, worth) in on_sale.chain(coming) {
         if free(row) {
-            best_free = best_free.max(worth(p, row, catalogue));
+            best_free = best_free.max(worth);
         }
     }
     let mut best: Option<(f64, (ChipRow, SkuId, &Rule), (i32, f64))> = None;

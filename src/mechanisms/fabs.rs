@@ -740,7 +740,7 @@ pub(crate) fn plan(
         let memory = works.entitled(LineKind::Memory, v, true).max(works.last_memory[v])
             + parts.memory_gb[v] as f64 / plan_months;
         let mut banked = 0.0;
-        for (d, n) in parts.dies[v].iter().enumerate() {
+        for (d, n) in parts.dies[v].iter().enumerate().filter(|(_, n)| **n != 0) {
             let good = good_dies(works, &catalogue, DieId::at(d), v);
             if good > 0.0
                 && catalogue.iter().any(|(id, sku)| {

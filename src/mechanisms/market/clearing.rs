@@ -185,6 +185,11 @@ pub(crate) fn clear(
         wanted.fill(0.0);
         for c in 0..nations {
             let row = c * options..(c + 1) * options;
+            // Whoever found all that was wanted asks for no more.
+            if pass > 0 && t.purse[c] == 0.0 {
+                t.wanted[row].fill(0.0);
+                continue;
+            }
             let mut money = 0.0;
             for k in 0..options {
                 let share = t.shares[row.start + k];
@@ -226,6 +231,9 @@ pub(crate) fn clear(
             }
         }
         for c in 0..nations {
+            if pass > 0 && t.purse[c] == 0.0 {
+                continue;
+            }
             let mut turned_away = 0.0;
             for k in 0..options {
                 let tokens = t.wanted[c * options + k];
