@@ -38,6 +38,7 @@ const ROUNDING: f64 = 1e-9;
 
 type Law = Result<(), (&'static str, String, String, String)>;
 
+#[inline]
 fn equal<T: PartialEq + ToString>(
     law: &'static str,
     entity: impl FnOnce() -> String,
@@ -47,6 +48,7 @@ fn equal<T: PartialEq + ToString>(
     if left == right { Ok(()) } else { Err((law, entity(), left.to_string(), right.to_string())) }
 }
 
+#[inline]
 fn at_most<T: PartialOrd + ToString>(
     law: &'static str,
     entity: impl FnOnce() -> String,

@@ -185,10 +185,19 @@ pub(crate) fn retire_chips(
     mut paper: Local<Vec<f64>>,
     mut software: Local<Vec<f64>>,
     mut work: Local<Vec<f64>>,
-    mut watts: Local<Vec<f64>>,
+    mut energy: Local<Vec<Vec<f64>>>,
 ) {
     const QUARTER_MONTHS: f64 = 3.0;
-    watts_of_skus(&catalogue, p.server_overhead, &mut watts);
+    // Energy of a chip's month, USD, `[country][sku]`; neither's row ever changes.
+    energy.resize_with(roster.countries.len(), Vec::new);
+    for (country, known) in countries.iter_many(&roster.countries).flatten().zip(energy.iter_mut()) {
+        let row = &country.row;
+        for sku in &catalogue.skus[known.len().min(catalogue.skus.len())..] {
+            let mw = chip_mw(sku.row.tdp_w, p.server_overhead, row.pue);
+            let year = energy_usd_year(mw, p.fleet_utilisation, row.power_price_usd_kwh);
+            known.push(year / 12.0);
+        }
+    }
     work_of_skus(
         &catalogue,
         &roster,
@@ -204,17 +213,14 @@ pub(crate) fn retire_chips(
         if halls.cohorts.is_empty() {
             continue;
         }
-        let Ok(country) = countries.get(roster.countries[site.country.index()]) else { continue };
+        let energy = &energy[site.country.index()];
         let kappa = purses.get(roster.firms[site.owner.index()]).map_or(1.0, |purse| purse.kappa);
         let earns = market.value_usd_month * kappa;
         let quarter = clock.now.quarter();
-        let (pue, price) = (country.row.pue, country.row.power_price_usd_kwh);
         let leaves = |cohort: &Cohort| {
             let at = cohort.sku.index();
             let too_old = quarter - cohort.quarter >= life;
-            let mw = chip_mw(watts[at], 1.0, pue);
-            let energy = energy_usd_year(mw, p.fleet_utilisation, price) / 12.0;
-            too_old || (earns.is_finite() && work[at] * earns < energy)
+            too_old || (earns.is_finite() && work[at] * earns < energy[at])
         };
         // Most months none leaves.
         if !halls.cohorts.iter().any(&leaves) {
