@@ -266,8 +266,7 @@ impl Twin {
         for (at, price) in self.open_price.iter().enumerate() {
             if !best.is_finite() && *price > 0.0 {
                 best_ln_price = self.ln_price_of(*price);
-                best = p.quality_weight
-                    * (self.quality[hosted + at % SELF_HOSTED] - best_quality)
+                best = p.quality_weight * (self.quality[hosted + at % SELF_HOSTED] - best_quality)
                     - p.price_weight * best_ln_price;
             }
         }
@@ -388,8 +387,7 @@ impl Twin {
             for at in row.clone() {
                 if self.tokens[at] > 0.0 {
                     self.tokens[at] *= scale;
-                    self.wanted[self.pools[at]] +=
-                        self.tokens[at] / self.per_h100e[at - row.start];
+                    self.wanted[self.pools[at]] += self.tokens[at] / self.per_h100e[at - row.start];
                 }
             }
             if money <= 0.0 {
@@ -452,8 +450,7 @@ impl Twin {
                 let price = self.prices[c * options + k];
                 tokens += used;
                 paid += used * price;
-                let ln_price =
-                    if k < hosted { self.ln_price[k] } else { self.ln_price_of(price) };
+                let ln_price = if k < hosted { self.ln_price[k] } else { self.ln_price_of(price) };
                 value += used * (ln_price - relative * self.quality[k]);
                 let d = if k < hosted { k / TIERS } else { self.origin[k - hosted] };
                 if self.constrained[d] {
@@ -508,7 +505,8 @@ impl Twin {
                 }
                 self.pressure[i] = if had > 0.0 { wanted / had } else { 0.0 };
             }
-            self.utilisation[i] = if had > 0.0 { ((had - spare) / had).clamp(0.0, 1.0) } else { 0.0 };
+            self.utilisation[i] =
+                if had > 0.0 { ((had - spare) / had).clamp(0.0, 1.0) } else { 0.0 };
         }
     }
 

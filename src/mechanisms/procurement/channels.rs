@@ -955,10 +955,8 @@ pub(super) fn fill(rooms: &mut [Place], wanted: i64, mut place: impl FnMut(&Plac
     }
     // The rest by room; a site that was already given some gets one order for both parts.
     while left > 0 {
-        let roomiest = (0..rooms.len()).max_by(|a, b| {
-            let key = |i: usize| (fits(&rooms[i]), std::cmp::Reverse(rooms[i].site));
-            key(*a).cmp(&key(*b))
-        });
+        let roomiest =
+            (0..rooms.len()).max_by_key(|i| (fits(&rooms[*i]), std::cmp::Reverse(rooms[*i].site)));
         let Some(roomiest) = roomiest else { break };
         let units = fits(&rooms[roomiest]).min(left);
         if units <= 0 {
@@ -973,6 +971,57 @@ pub(super) fn fill(rooms: &mut [Place], wanted: i64, mut place: impl FnMut(&Plac
         for (room, units) in rooms.iter().zip(given) {
             if units > 0 {
                 place(room, units);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entities::rule::fixtures::{COUNTRIES, FIRMS, books};
+
+    proptest::proptest! {
+        /// However the table came about, it says what the rules say: firms that share a lane and chips
+        /// that came in later included.
+        #[test]
+        fn access_is_what_the_rules_say((mut book, catalogue) in books(), known in 0..4_usize) {
+            book.sort_lanes(COUNTRIES);
+            let prices =
+                Prices { countries: vec![(Bloc::Us, 0.0, 1.0); COUNTRIES], ..Prices::default() };
+            let home = |firm: usize| CountryId::at(firm % COUNTRIES);
+            let firms = || (0..FIRMS).map(|firm| (FirmId::at(firm), home(firm)));
+            let sites = |_: FirmId| (0..COUNTRIES).map(CountryId::at);
+            let mut fewer = catalogue.clone();
+            fewer.skus.truncate(known);
+            let mut access = Access::default();
+            for catalogue in [&fewer, &catalogue] {
+                access.refresh(true, &book, catalogue, &prices, firms(), sites);
+            }
+            for (firm, home) in firms() {
+                for to in (0..COUNTRIES).map(CountryId::at) {
+                    for (id, _) in catalogue.iter() {
+                        let ask = |kind| book.strictest(kind, id, firm, home, to);
+                        let chips = ask(RuleKind::ChipExport);
+                        let listed = ask(RuleKind::EntityListing).filter(|r| !r.firms.is_empty());
+                        let treatment = |rule: Option<RuleId>| {
+                            rule.map(|rule| book.rules[rule.index()].row.treatment)
+                        };
+                        let strictest =
+                            [chips, listed].into_iter().flatten().map(|r| r.row.treatment).max();
+                        proptest::prop_assert_eq!(
+                            treatment(access.rule_in(firm, to, id)),
+                            strictest
+                        );
+                        let pair = access
+                            .pairs_of(firm)
+                            .find(|at| access.pairs[*at] == to)
+                            .expect("a site there");
+                        let duty = access.duty[id.index() * access.pairs.len() + pair];
+                        let tariff = ask(RuleKind::Tariff).map_or(0.0, |rule| rule.row.duty);
+                        proptest::prop_assert_eq!(duty.to_bits(), tariff.to_bits());
+                    }
+                }
             }
         }
     }
