@@ -19,7 +19,7 @@
 //! | licences | pending | filed and not decided |
 //! | finite | every reading and every stock | finite, stocks not negative |
 
-use bevy_ecs::prelude::{Query, Res, ResMut};
+use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
 use crate::entities::breach::{Breach, FirstBreach};
 use crate::entities::chip::Catalogue;
@@ -38,6 +38,7 @@ const ROUNDING: f64 = 1e-9;
 
 type Law = Result<(), (&'static str, String, String, String)>;
 
+#[inline]
 fn equal<T: PartialEq + ToString>(
     law: &'static str,
     entity: impl FnOnce() -> String,
@@ -47,6 +48,7 @@ fn equal<T: PartialEq + ToString>(
     if left == right { Ok(()) } else { Err((law, entity(), left.to_string(), right.to_string())) }
 }
 
+#[inline]
 fn at_most<T: PartialOrd + ToString>(
     law: &'static str,
     entity: impl FnOnce() -> String,
@@ -78,11 +80,13 @@ pub(crate) fn check_books(
     sites: Query<(&Site, &Halls)>,
     firms: Query<(&Firm, &Purse, &Compute, &Lab, &Finance)>,
     mut first: ResMut<FirstBreach>,
+    mut placed: Local<Vec<Count>>,
+    mut escrow: Local<Vec<Money>>,
 ) {
-    let found = chips(&roster, &catalogue, &parts, &book, &retirements, &sites)
+    let found = chips(&roster, &catalogue, &parts, &book, &retirements, &sites, &mut placed)
         .and_then(|()| dies_and_memory(&parts))
         .and_then(|()| money(&ledger))
-        .and_then(|()| actors(&roster, &book, &sites, &firms))
+        .and_then(|()| actors(&roster, &book, &sites, &firms, &mut escrow))
         .and_then(|()| papers(&licences))
         .and_then(|()| finite(&readings));
     if let Err((law, entity, left, right)) = found {
@@ -97,8 +101,9 @@ fn chips(
     book: &OrderBook,
     retirements: &Retirements,
     sites: &Query<(&Site, &Halls)>,
+    placed: &mut Vec<Count>,
 ) -> Law {
-    let mut placed: Vec<Count> = parts.inventory.clone();
+    placed.clone_from(&parts.inventory);
     for shipment in &book.shipments {
         placed[shipment.sku.index()] += shipment.units;
     }
@@ -156,6 +161,7 @@ fn actors(
     book: &OrderBook,
     sites: &Query<(&Site, &Halls)>,
     firms: &Query<(&Firm, &Purse, &Compute, &Lab, &Finance)>,
+    escrow: &mut Vec<Money>,
 ) -> Law {
     for (site, halls) in sites.iter_many(&roster.sites).flatten() {
         let allowed = halls.power_mw * (1.0 + ROUNDING) + ROUNDING;
@@ -164,7 +170,8 @@ fn actors(
         let negative = halls.cohorts.iter().chain(&halls.warehouse).any(|c| c.count < 0);
         equal("no negative cohort", name, negative, false)?;
     }
-    let mut escrow = vec![Money::ZERO; roster.firms.len()];
+    escrow.clear();
+    escrow.resize(roster.firms.len(), Money::ZERO);
     for order in &book.orders {
         escrow[order.buyer.index()] += order.set_aside.times(order.open);
     }
@@ -223,6 +230,10 @@ fn finite(readings: &Readings) -> Law {
     for scope in Scope::ALL {
         let (metrics, rows) = readings.table(scope);
         for row in 0..rows {
+            // The name of what is wrong is only looked for where something is.
+            if !readings.row(scope, row).iter().any(|value| value.is_infinite()) {
+                continue;
+            }
             for (metric, value) in metrics.iter().zip(readings.row(scope, row)) {
                 let name = || format!("{} of {} {row}", metric.name, scope.table());
                 equal("readings are finite", name, value.is_infinite(), false)?;

@@ -73,6 +73,7 @@ impl Metric {
 
     /// A number of its own in this process, given at first sight. Only boards use it, to find the
     /// metric's column: no result depends on who came first.
+    #[inline]
     fn number(&self) -> usize {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         *self.number.get_or_init(|| NEXT.fetch_add(1, Ordering::Relaxed))
@@ -144,6 +145,7 @@ impl Readings {
     }
 
     /// The column of `metric` in the table of its scope.
+    #[inline]
     fn column(&self, metric: &Metric) -> usize {
         match self.columns.get(metric.number()) {
             Some(&column) if column != usize::MAX => column,
@@ -174,6 +176,7 @@ impl Readings {
     }
 
     /// Writes a world metric.
+    #[inline]
     pub fn set(&mut self, metric: &Metric, value: f64) {
         self.set_for(metric, 0, value);
     }
@@ -182,6 +185,7 @@ impl Readings {
     ///
     /// # Panics
     /// When the board was not made for `metric`: a bug of ours.
+    #[inline]
     pub fn set_for(&mut self, metric: &Metric, row: usize, value: f64) {
         let column = self.column(metric);
         let table = &mut self.by_scope[metric.scope as usize];

@@ -5,9 +5,10 @@
 //! parallel, a run is not. Ambiguous orders are errors.
 
 use bevy_ecs::schedule::{
-    IntoScheduleConfigs, LogLevel, Schedule, ScheduleBuildSettings, ScheduleLabel,
-    SingleThreadedExecutor, SystemSet,
+    IntoScheduleConfigs, LogLevel, Schedule, ScheduleBuildSettings, ScheduleConfigs, ScheduleLabel,
+    SingleThreadedExecutor,
 };
+use bevy_ecs::system::ScheduleSystem;
 
 use crate::audit;
 use crate::mechanisms::{
@@ -19,10 +20,6 @@ use crate::mechanisms::{
 #[derive(ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Month;
 
-/// The place of a system in the month.
-#[derive(SystemSet, Clone, Debug, PartialEq, Eq, Hash)]
-struct Place(usize);
-
 macro_rules! month {
     ($($room:ident {$($system:path, $does:literal;)*})*) => {
         /// The month as it is run: room, system, what it does.
@@ -31,14 +28,27 @@ macro_rules! month {
         )*)*];
 
         fn add_all(schedule: &mut Schedule) {
-            let mut place = 0;
+            let mut all: Option<ScheduleConfigs<ScheduleSystem>> = None;
             $($(
-                schedule.add_systems($system.in_set(Place(place)));
-                place += 1;
+                all = Some(match all {
+                    None => $system.into_configs(),
+                    Some(earlier) => (earlier, $system).chain(),
+                });
             )*)*
-            for later in 1..place {
-                schedule.configure_sets(Place(later).after(Place(later - 1)));
-            }
+            schedule.add_systems(all.expect("a month has systems"));
+        }
+
+        /// Every system of [`PLAN`] in a schedule of its own, in order: for benches, which
+        /// time each.
+        #[must_use]
+        pub fn one_by_one() -> Vec<Schedule> {
+            let mut schedules = Vec::new();
+            $($(
+                let mut schedule = alone();
+                schedule.add_systems($system);
+                schedules.push(schedule);
+            )*)*
+            schedules
         }
     };
 }
@@ -158,12 +168,20 @@ month! {
 /// The schedule of a month, ready to run on a populated world.
 #[must_use]
 pub fn schedule() -> Schedule {
+    let mut schedule = alone();
+    add_all(&mut schedule);
+    schedule
+}
+
+/// A schedule without systems, run on one thread.
+fn alone() -> Schedule {
     let mut schedule = Schedule::new(Month);
     schedule.set_build_settings(ScheduleBuildSettings {
         ambiguity_detection: LogLevel::Error,
+        // No system puts off what it changes.
+        auto_insert_apply_deferred: false,
         ..Default::default()
     });
     schedule.set_executor(SingleThreadedExecutor::new());
-    add_all(&mut schedule);
     schedule
 }

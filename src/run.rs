@@ -121,6 +121,21 @@ pub fn play(
     schedule: &mut Schedule,
     sink: &mut dyn Sink,
 ) -> Result<(), Stopped> {
+    play_by(world, &mut |world| schedule.run(world), sink)
+}
+
+/// [`play`] with a month that the caller runs: a bench that times each system, say.
+///
+/// # Errors
+/// When the month leaves a [`Breach`], or the sink fails.
+///
+/// # Panics
+/// When the world holds no `Clock` or no `Readings`: a bug of ours.
+pub fn play_by(
+    world: &mut World,
+    run_month: &mut dyn FnMut(&mut World),
+    sink: &mut dyn Sink,
+) -> Result<(), Stopped> {
     let Clock { start, end, .. } = *world.resource::<Clock>();
     world.init_resource::<Names>();
     world.init_resource::<Catalogue>();
@@ -132,7 +147,7 @@ pub fn play(
         if let Some(mut ledger) = world.get_resource_mut::<Ledger>() {
             ledger.turn_page();
         }
-        schedule.run(world);
+        run_month(world);
         if let Some(breach) = &world.resource::<FirstBreach>().0 {
             return Err(breach.clone().into());
         }

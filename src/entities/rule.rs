@@ -395,17 +395,21 @@ pub struct Names<'a> {
 }
 
 /// The kinds that [`Lanes`] sorts out ahead.
-const LANE_KINDS: [RuleKind; 3] =
-    [RuleKind::ChipExport, RuleKind::ImportGuidance, RuleKind::Tariff];
+const LANE_KINDS: [RuleKind; 4] =
+    [RuleKind::ChipExport, RuleKind::ImportGuidance, RuleKind::Tariff, RuleKind::EntityListing];
 
 /// For each of the kinds, headquarters and destination: the rules in force that cover it,
-/// strictest first. Rebuilt when a rule changes; most lanes are empty.
+/// strictest first; and for each rule those in force that replace it. Rebuilt when a rule
+/// changes; most lanes are empty.
 #[derive(Clone, Debug, Default)]
 struct Lanes {
     countries: usize,
     /// Where a lane begins in `rules`.
     starts: Vec<u32>,
     rules: Vec<RuleId>,
+    /// Where those that replace a rule begin in `replacers`, `[rule]`.
+    replaced: Vec<u32>,
+    replacers: Vec<RuleId>,
 }
 
 impl Lanes {
@@ -420,6 +424,13 @@ impl Lanes {
             (kind * self.countries + headquarters.index()) * self.countries + destination.index();
         let (from, to) = (*self.starts.get(lane)?, *self.starts.get(lane + 1)?);
         self.rules.get(from as usize..to as usize)
+    }
+
+    /// The rules in force that replace `rule`; none: not sorted out.
+    fn replacers_of(&self, rule: RuleId) -> Option<&[RuleId]> {
+        let at = rule.index();
+        let (from, to) = (*self.replaced.get(at)?, *self.replaced.get(at + 1)?);
+        self.replacers.get(from as usize..to as usize)
     }
 }
 
@@ -622,6 +633,12 @@ impl Rulebook {
                 }
             }
         }
+        lanes.replaced.push(0);
+        for rule in &self.rules {
+            let others = self.rules.iter().filter(|o| o.in_force && o.replaces.contains(&rule.id));
+            lanes.replacers.extend(others.map(|other| other.id));
+            lanes.replaced.push(lanes.replacers.len() as u32);
+        }
         self.lanes = lanes;
     }
 
@@ -696,15 +713,29 @@ impl Rulebook {
         headquarters: CountryId,
         destination: CountryId,
     ) -> bool {
-        self.rules.iter().any(|other| {
+        let replaces = |other: &Rule| {
             other.in_force
-                && other.replaces.contains(&rule.id)
                 && match self.verdicts[other.id.index()][sku.index()] {
                     Verdict::Free => false,
                     Verdict::Controlled => true,
                     Verdict::Undetermined(_) => other.row.treatment >= rule.row.treatment,
                 }
                 && other.covers(firm, headquarters, destination)
+        };
+        match self.lanes.replacers_of(rule.id) {
+            Some(others) => others.iter().any(|other| replaces(&self.rules[other.index()])),
+            None => self.rules.iter().any(|o| o.replaces.contains(&rule.id) && replaces(o)),
+        }
+    }
+
+    /// Whether a rule in force that can bear on a sale names `firm`; firms of one country that none
+    /// names meet the same rules.
+    #[must_use]
+    pub fn names(&self, firm: FirmId) -> bool {
+        self.rules.iter().any(|rule| {
+            rule.in_force
+                && (rule.row.kind != RuleKind::ImportGuidance || !rule.replaces.is_empty())
+                && rule.firms.contains(&firm)
         })
     }
 }
@@ -721,9 +752,55 @@ fn answers(rule: &Rule, kind: RuleKind) -> bool {
 pub(crate) mod fixtures {
     //! Rules and chips for tests: two countries (0 `usa`, 1 `chn`), a vendor of each.
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::entities::DieId;
     use crate::entities::chip::{ChipRow, Origin};
+
+    /// Countries and firms of generated books.
+    pub(crate) const COUNTRIES: usize = 3;
+    pub(crate) const FIRMS: usize = 4;
+
+    /// Books of a few rules of every kind that bears on sales, on four chips of vendors at home in
+    /// country 0, 0, 1 and 2; not sorted into lanes.
+    pub(crate) fn books() -> impl Strategy<Value = (Rulebook, Catalogue)> {
+        let of_rule = (
+            (0..LANE_KINDS.len(), 0..Treatment::WORDS.len(), any::<bool>(), any::<bool>()),
+            any::<(u8, u8, u8, u8)>(),
+            proptest::option::of(0.0..20_000.0),
+        );
+        proptest::collection::vec(of_rule, 0..9).prop_map(|rules| {
+            let tpp = [Some(15_832.0), Some(2_000.0), None, Some(8_000.0)];
+            let chips = ["a", "b", "c", "d"].into_iter().zip(tpp);
+            let catalogue =
+                catalogue(chips.map(|(id, tpp)| chip(id, [tpp, None, None, None])).collect());
+            let bits = |byte: u8, n: usize| (0..n).map(move |i| byte >> i & 1 == 1);
+            let set = |byte: u8, n: usize| (0..n).filter(move |i| byte >> i & 1 == 1);
+            let rules = rules.into_iter().enumerate().map(|(at, rule_of)| {
+                let ((kind, treatment, in_force, domestic), (to, of, firms, replaces), tpp) =
+                    rule_of;
+                let treatment = Treatment::from_word(Treatment::WORDS[treatment]);
+                let mut row = row(&format!("rule-{at}"), treatment.expect("a treatment"));
+                row.kind = LANE_KINDS[kind];
+                row.domestic = domestic.then_some(true);
+                row.duty = f64::from(to) / 256.0;
+                let clauses = tpp.map(|tpp| minima([Some(tpp), None, None, None]));
+                let mut rule = super::fixtures::rule(at, row, clauses.into_iter().collect());
+                rule.in_force = in_force;
+                rule.destinations = bits(to, COUNTRIES).collect();
+                rule.headquarters = bits(of, COUNTRIES).collect();
+                // Most rules name no firm and replace none.
+                rule.firms = set(firms & firms >> 4, FIRMS).map(FirmId::at).collect();
+                rule.replaces =
+                    set(replaces & replaces >> 4, 8).filter(|r| *r != at).map(RuleId::at).collect();
+                rule
+            });
+            let mut book = book(rules.collect(), &catalogue);
+            book.sku_home = [0, 0, 1, 2].map(CountryId).to_vec();
+            (book, catalogue)
+        })
+    }
 
     /// A row of any table with every cell missing, empty, first or least.
     pub(crate) fn blank<R: crate::schema::Row>(id: &str) -> R {
@@ -897,8 +974,33 @@ pub(crate) mod fixtures {
 
 #[cfg(test)]
 mod tests {
-    use super::fixtures::{book, catalogue, chip, h100, minima, row, rule};
+    use super::fixtures::{
+        COUNTRIES, FIRMS, book, books, catalogue, chip, h100, minima, row, rule,
+    };
     use super::*;
+
+    proptest::proptest! {
+        /// What [`Lanes`] sorts out ahead is what looking at every rule finds.
+        #[test]
+        fn lanes_change_no_answer((plain, catalogue) in books()) {
+            let mut sorted = plain.clone();
+            sorted.sort_lanes(COUNTRIES);
+            let lanes = (0..COUNTRIES).flat_map(|of| (0..COUNTRIES).map(move |to| (of, to)));
+            for ((of, to), firm) in lanes.flat_map(|lane| (0..FIRMS).map(move |firm| (lane, firm))) {
+                let (of, to, firm) = (CountryId::at(of), CountryId::at(to), FirmId::at(firm));
+                for (sku, _) in catalogue.iter() {
+                    for kind in LANE_KINDS {
+                        let ask = |book: &Rulebook| {
+                            book.strictest(kind, sku, firm, of, to).map(|rule| rule.id)
+                        };
+                        proptest::prop_assert_eq!(ask(&plain), ask(&sorted));
+                    }
+                    let ask = |book: &Rulebook| book.asks_notice(sku, firm, of, to);
+                    proptest::prop_assert_eq!(ask(&plain), ask(&sorted));
+                }
+            }
+        }
+    }
 
     const USA: CountryId = CountryId(0);
     const CHN: CountryId = CountryId(1);

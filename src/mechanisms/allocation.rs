@@ -336,6 +336,10 @@ pub(crate) fn ration(
                     maths::whole_below(p.grey_cap_share * parts.inventory[s] as f64);
             }
         }
+        // Nobody may have any: both quotas stay 0.
+        if desk.totals[s] == 0 {
+            continue;
+        }
         let free = parts.inventory[s] - dock.held_back[s];
         let big: Count =
             (0..firms).filter(|f| large(desk, s, *f)).map(|f| desk.eligible[s * firms + f]).sum();

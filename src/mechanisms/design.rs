@@ -138,6 +138,8 @@ pub struct DesignBook {
     next: Vec<Option<(SkuId, Month)>>,
     /// What it was last decided on: SKUs known, and which rules on chips were announced and in force.
     watched: (usize, Vec<(RuleId, bool)>),
+    /// [`worth`] of each SKU, whose row never changes, `[sku]`.
+    worth: Vec<f64>,
 }
 
 /// The design book at the start: `vendors` in the order of ids.
@@ -304,6 +306,7 @@ pub(crate) fn watch_demand(
     mut designs: ResMut<DesignBook>,
     mut readings: ResMut<Readings>,
     mut placed: Local<Vec<Vec<f64>>>,
+    mut barred: Local<Vec<bool>>,
 ) {
     let n = roster.countries.len();
     placed.resize_with(roster.vendors.len(), Vec::new);
@@ -322,6 +325,17 @@ pub(crate) fn watch_demand(
                 (order.open + order.shipped) as f64 * order.price.amount(settings.quantum);
         }
     }
+    barred.clear();
+    barred.extend((0..n).map(|at| {
+        let country = CountryId::at(at);
+        book.rules.iter().any(|r| {
+            r.in_force
+                && r.row.kind == RuleKind::ChipExport
+                && r.row.treatment >= Treatment::CaseByCase
+                && book.keeps_away(r)
+                && r.covers_lane(country, country)
+        })
+    }));
     for ((vendor, sales), country_row) in
         vendors.iter_many(&roster.vendors).flatten().zip(designs.demand.iter_mut())
     {
@@ -336,13 +350,7 @@ pub(crate) fn watch_demand(
                 let sold = sales.trailing_china_usd.iter().sum::<f64>() / 12.0 / vendor.row.attach;
                 now = now.max(sold);
             }
-            let barred = book.rules.iter().any(|r| {
-                r.in_force
-                    && r.row.kind == RuleKind::ChipExport
-                    && r.row.treatment >= Treatment::CaseByCase
-                    && book.keeps_away(r)
-                    && r.covers_lane(country.id, country.id)
-            });
+            let barred = barred[country.id.index()];
             let speed = if barred && now < *x { p.demand_fading } else { p.demand_smoothing };
             *x += speed * (now - *x);
             if barred {
@@ -555,15 +563,25 @@ pub(crate) fn start_variants(
     mut chronicle: ResMut<Chronicle>,
     mut readings: ResMut<Readings>,
 ) {
-    let rules = book.rules.iter().filter(|rule| {
-        rule.row.kind == RuleKind::ChipExport && rule.is_live(clock.now) && book.keeps_away(rule)
-    });
-    let watched = (catalogue.skus.len(), rules.map(|rule| (rule.id, rule.in_force)).collect());
-    let changed = designs.watched != watched;
-    designs.watched = watched;
+    let rules = || {
+        let live = book.rules.iter().filter(|rule| {
+            rule.row.kind == RuleKind::ChipExport
+                && rule.is_live(clock.now)
+                && book.keeps_away(rule)
+        });
+        live.map(|rule| (rule.id, rule.in_force))
+    };
+    let (skus, watched) = &mut designs.watched;
+    let changed = *skus != catalogue.skus.len() || !watched.iter().copied().eq(rules());
+    *skus = catalogue.skus.len();
+    watched.clear();
+    watched.extend(rules());
     if !switches.variants || !settings.endogenous_variants || !(changed || clock.now.ends_quarter())
     {
         return;
+    }
+    for sku in &catalogue.skus[designs.worth.len().min(catalogue.skus.len())..] {
+        designs.worth.push(worth(&p, &sku.row, &catalogue));
     }
     for vendor in vendors.iter_many(&roster.vendors).flatten() {
         if vendor.captive.is_some() {
@@ -631,18 +649,22 @@ fn best_variant<'a>(
         !clauses.iter().any(|c| may_meet(c, row.marketed_for_datacentre, &attributes(row)))
     };
     let mut best_free = 0.0_f64;
-    let on_sale =
-        catalogue.skus.iter().filter(|s| s.vendor == vendor.id && s.on_sale).map(|s| &s.row);
+    let on_sale = catalogue
+        .skus
+        .iter()
+        .zip(&designs.worth)
+        .filter(|(s, _)| s.vendor == vendor.id && s.on_sale)
+        .map(|(s, worth)| (&s.row, *worth));
     // What buyers would have without rules: the money that they would spend is spent on it.
-    let best_of_all = on_sale.clone().map(|row| worth(p, row, catalogue)).fold(0.0, f64::max);
+    let best_of_all = on_sale.clone().map(|(_, worth)| worth).fold(0.0, f64::max);
     let coming = designs
         .projects
         .iter()
         .filter(|project| project.vendor == vendor.id && project.country == country)
-        .map(|project| &project.row);
-    for row in on_sale.chain(coming) {
+        .map(|project| (&project.row, worth(p, &project.row, catalogue)));
+    for (row, worth) in on_sale.chain(coming) {
         if free(row) {
-            best_free = best_free.max(worth(p, row, catalogue));
+            best_free = best_free.max(worth);
         }
     }
     let mut best: Option<(f64, (ChipRow, SkuId, &Rule), (i32, f64))> = None;

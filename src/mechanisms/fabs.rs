@@ -172,6 +172,8 @@ pub struct FabWorks {
     memory_rest: Vec<f64>,
     chip_rest: Vec<f64>,
     flow_rest: Vec<f64>,
+    /// SKUs of each vendor, in order, `[vendor]`.
+    skus_of: Vec<Vec<usize>>,
     /// Lines that make a die, `[die]`.
     die_lines: Vec<Vec<usize>>,
     facts: Vec<Facts>,
@@ -838,7 +840,7 @@ pub(crate) fn plan(
         let memory = works.entitled(LineKind::Memory, v, true).max(works.last_memory[v])
             + parts.memory_gb[v] as f64 / plan_months;
         let mut banked = 0.0;
-        for (d, n) in parts.dies[v].iter().enumerate() {
+        for (d, n) in parts.dies[v].iter().enumerate().filter(|(_, n)| **n != 0) {
             let good = good_dies(works, &catalogue, DieId::at(d), v);
             if good > 0.0
                 && catalogue.iter().any(|(id, sku)| {
@@ -1116,14 +1118,19 @@ pub(crate) fn start_chips(
         let margin = ((sku.price_usd - sku.row.unit_cost_usd) / settings.quantum).max(1.0);
         if p.margin_exponent == 0.0 { 1.0 } else { maths::pow(margin / uses, p.margin_exponent) }
     };
+    let mut skus_of = std::mem::take(&mut works.skus_of);
+    skus_of.resize_with(works.vendors, Vec::new);
+    let known: usize = skus_of.iter().map(Vec::len).sum();
+    for (id, sku) in catalogue.iter().skip(known) {
+        skus_of[sku.vendor.index()].push(id.index());
+    }
     for vendor in vendors.iter_many(&roster.vendors).flatten() {
         let v = vendor.id.index();
-        let of_vendor = || {
-            catalogue
-                .iter()
-                .filter(|(_, sku)| sku.vendor == vendor.id)
-                .map(|(id, sku)| (id.index(), sku))
-        };
+        let of_vendor = || skus_of[v].iter().map(|s| (*s, &catalogue.skus[*s]));
+        // Nothing is wanted: nothing is cut, and no slots are asked for.
+        if of_vendor().all(|(s, _)| works.units[s] <= 0.0) {
+            continue;
+        }
         for d in 0..works.dies {
             members.clear();
             members.extend(
@@ -1153,6 +1160,7 @@ pub(crate) fn start_chips(
         let short = wanted - works.entitled(LineKind::Packaging, v, false);
         works.ask_for_more(LineKind::Packaging, v, short);
     }
+    works.skus_of = skus_of;
     works.share(LineKind::Packaging);
     for vendor in vendors.iter_many(&roster.vendors).flatten() {
         let v = vendor.id.index();

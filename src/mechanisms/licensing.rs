@@ -330,6 +330,17 @@ pub(crate) fn file_applications(
 
 /// Log-odds of approval, or none where no officer decides.
 fn log_odds(p: &LicensingParameters, rule: &Rule, sku: &Sku, h: f64, risk: f64) -> Option<f64> {
+    odds_beyond(p, rule, || excess(rule, sku), h, risk)
+}
+
+/// The same for a chip whose [`excess`] is known.
+fn odds_beyond(
+    p: &LicensingParameters,
+    rule: &Rule,
+    excess: impl FnOnce() -> f64,
+    h: f64,
+    risk: f64,
+) -> Option<f64> {
     let base = match rule.row.treatment {
         Treatment::CaseByCase => p.odds_case_by_case,
         Treatment::PresumptionOfDenial => p.odds_presumption_of_denial,
@@ -337,7 +348,7 @@ fn log_odds(p: &LicensingParameters, rule: &Rule, sku: &Sku, h: f64, risk: f64) 
     };
     Some(
         rule.row.odds.unwrap_or(base)
-            - p.approval_tpp_slope * excess(rule, sku)
+            - p.approval_tpp_slope * excess()
             - p.approval_stance_slope * h
             - p.approval_risk_slope * risk,
     )
@@ -577,6 +588,7 @@ pub(crate) fn publish_odds(
     quotas: Res<Quotas>,
     mut book: ResMut<Rulebook>,
     mut seen: Local<(u64, Vec<f64>)>,
+    mut excesses: Local<Vec<Vec<f64>>>,
 ) {
     let book = &mut *book;
     let (revision, known) = &mut *seen;
@@ -616,13 +628,21 @@ pub(crate) fn publish_odds(
         } else {
             h
         };
-        for (sku, approval) in catalogue.skus.iter().zip(&mut book.approval[at]) {
+        // Neither a rule's clauses nor a chip's figures ever change.
+        if excesses.len() <= at {
+            excesses.resize_with(at + 1, Vec::new);
+        }
+        let known = &mut excesses[at];
+        for sku in &catalogue.skus[known.len().min(catalogue.skus.len())..] {
+            known.push(excess(rule, sku));
+        }
+        for (beyond, approval) in known.iter().zip(&mut book.approval[at]) {
             *approval = if !switches.licence_queue {
                 1.0
             } else if rule.row.treatment == Treatment::Deny {
                 0.0
             } else {
-                log_odds(&p, rule, sku, h, 0.0).map_or(1.0, maths::logistic)
+                odds_beyond(&p, rule, || *beyond, h, 0.0).map_or(1.0, maths::logistic)
             };
         }
     }

@@ -126,9 +126,17 @@ pub(crate) fn enact_rules(
         if !rule.exists {
             continue;
         }
+        changed |= rule.row.from == now || rule.row.until == Some(now);
+        let bites = switches.enforcement || rule.row.from <= clock.start;
+        let announces = !rule.announced && rule.row.announced <= now;
+        let due = (rule.announced || announces) && rule.row.from <= now && bites;
+        let in_force = due && rule.row.until.is_none_or(|until| now < until);
+        if !announces && in_force == rule.in_force {
+            continue;
+        }
         let names = (rule.row.issuer.clone(), rule.row.id.clone());
         let names = (names.0.as_str(), names.1.as_str());
-        if !rule.announced && rule.row.announced <= now {
+        if announces {
             rule.announced = true;
             changed = true;
             let kind =
@@ -142,10 +150,6 @@ pub(crate) fn enact_rules(
                 *begun = true;
             }
         }
-        changed |= rule.row.from == now || rule.row.until == Some(now);
-        let bites = switches.enforcement || rule.row.from <= clock.start;
-        let due = rule.announced && rule.row.from <= now && bites;
-        let in_force = due && rule.row.until.is_none_or(|until| now < until);
         if in_force != rule.in_force {
             rule.in_force = in_force;
             changed = true;
@@ -162,6 +166,10 @@ pub(crate) fn enact_rules(
         }
     }
     for at in 0..book.rules.len() {
+        // A rule that caught a chip last month still does.
+        if book.catches[at] && clock.elapsed() > 0 {
+            continue;
+        }
         let catches = book.catches_by(at, &catalogue, now);
         changed |= catches != book.catches[at];
         book.catches[at] = catches;
@@ -415,34 +423,44 @@ fn issue_successors(
     old.len()
 }
 
-/// The strictest treatment of a chip for a firm that no rule names, of `country` and delivered there,
-/// among rules that `count`.
-fn treatment_of(
-    book: &Rulebook,
-    sku: usize,
-    country: CountryId,
-    count: impl Fn(&Rule) -> bool,
-) -> Option<(Treatment, RuleId)> {
-    let mut found: Option<(Treatment, RuleId)> = None;
-    for rule in &book.rules {
-        if rule.row.kind == RuleKind::ChipExport
-            && count(rule)
-            && rule.firms.is_empty()
-            && book.verdicts[rule.id.index()][sku] != Verdict::Free
-            && rule.covers_lane(country, country)
-            && book.sku_home.get(sku).is_none_or(|home| !rule.exempts(*home, country))
-            && found.is_none_or(|(t, _)| rule.row.treatment > t)
-            && !book.rules.iter().any(|other| {
-                count(other)
-                    && other.replaces.contains(&rule.id)
-                    && book.verdicts[other.id.index()][sku] == Verdict::Controlled
-                    && other.covers_lane(country, country)
-            })
-        {
-            found = Some((rule.row.treatment, rule.id));
+/// Rules on chips for firms that no rule names, of a country and delivered there: those that
+/// `count`, and any that could replace them.
+struct Bars<'a> {
+    rules: Vec<&'a Rule>,
+    replacing: Vec<&'a Rule>,
+}
+
+impl<'a> Bars<'a> {
+    fn of(book: &'a Rulebook, country: CountryId, count: impl Fn(&Rule) -> bool) -> Self {
+        let here = |rule: &&Rule| count(rule) && rule.covers_lane(country, country);
+        Self {
+            rules: book
+                .rules
+                .iter()
+                .filter(|r| r.row.kind == RuleKind::ChipExport && r.firms.is_empty())
+                .filter(here)
+                .collect(),
+            replacing: book.rules.iter().filter(|r| !r.replaces.is_empty()).filter(here).collect(),
         }
     }
-    found
+
+    /// The strictest treatment of a chip.
+    fn treatment_of(&self, book: &Rulebook, sku: usize, country: CountryId) -> Option<Treatment> {
+        let mut found: Option<Treatment> = None;
+        for rule in &self.rules {
+            if found.is_none_or(|t| rule.row.treatment > t)
+                && book.verdicts[rule.id.index()][sku] != Verdict::Free
+                && book.sku_home.get(sku).is_none_or(|home| !rule.exempts(*home, country))
+                && !self.replacing.iter().any(|other| {
+                    other.replaces.contains(&rule.id)
+                        && book.verdicts[other.id.index()][sku] == Verdict::Controlled
+                })
+            {
+                found = Some(rule.row.treatment);
+            }
+        }
+        found
+    }
 }
 
 /// What announced rules will catch, and what the feared next rule would; recomputed when a rule or
@@ -484,13 +502,14 @@ pub(crate) fn publish_fears(
             let coming = book.rules.iter().any(|r| {
                 strict_chip_rule(&book, r, now) && now < r.row.from && r.covers_lane(country, country)
             });
+            let now_bars = Bars::of(&book, country, |r| r.in_force);
+            let coming = coming.then(|| Bars::of(&book, country, |r| r.is_live(now)));
             for (sku, chip) in catalogue.iter() {
                 let of = sku.index();
-                let today = treatment_of(&book, of, country, |r| r.in_force).map(|(t, _)| t);
+                let today = now_bars.treatment_of(&book, of, country);
                 let open = today.is_none_or(|t| t < Treatment::CaseByCase);
-                if coming {
-                    let later =
-                        treatment_of(&book, of, country, |r| r.is_live(now)).map(|(t, _)| t);
+                if let Some(bars) = &coming {
+                    let later = bars.treatment_of(&book, of, country);
                     if later > today && later.is_some_and(|t| t >= Treatment::CaseByCase) {
                         fears.announced[of][at] = 1.0;
                     }
@@ -541,6 +560,7 @@ pub(crate) fn publish_strengths(
     regulators: Query<(&Regulator, &Stance)>,
     mut fears: ResMut<Fears>,
     mut seen: Local<Option<u64>>,
+    mut chip_rules: Local<Vec<RuleId>>,
 ) {
     let fears = &mut *fears;
     let countries = roster.countries.len();
@@ -579,14 +599,16 @@ pub(crate) fn publish_strengths(
         }
     }
     fears.enforcement.clear();
-    let chip_rules = || {
-        book.rules.iter().filter(|rule| {
-            rule.in_force
-                && rule.row.kind == RuleKind::ChipExport
-                && rule.row.treatment >= Treatment::Notify
-                && book.keeps_away(rule)
-        })
-    };
+    // Caps are used up at any time, so this is asked every month.
+    chip_rules.clear();
+    chip_rules.extend(book.rules.iter().filter_map(|rule| {
+        let counts = rule.in_force
+            && rule.row.kind == RuleKind::ChipExport
+            && rule.row.treatment >= Treatment::Notify
+            && book.keeps_away(rule);
+        counts.then_some(rule.id)
+    }));
+    let chip_rules = || chip_rules.iter().map(|id| &book.rules[id.index()]);
     for at in 0..countries {
         let c = CountryId::at(at);
         let mut open = 1.0;
@@ -791,6 +813,7 @@ pub(crate) fn measure_policy(
     regulators: Query<(&Regulator, &Stance)>,
     mut sales: Query<&mut Sales>,
     mut readings: ResMut<Readings>,
+    mut refusing: Local<Vec<RuleId>>,
 ) {
     let mut each = sales.iter_many_mut(&roster.vendors);
     while let Some(Ok(mut sales)) = each.fetch_next() {
@@ -817,14 +840,17 @@ pub(crate) fn measure_policy(
         readings.set_for(&MEMORY_WITHHELD, at, fears.memory_withheld[at]);
         readings.set_for(&FOUNDRY_WITHHELD, at, fears.foundry_withheld[at]);
     }
+    refusing.clear();
+    refusing.extend(book.rules.iter().filter_map(|rule| {
+        let refuses = rule.in_force
+            && rule.row.kind == RuleKind::ChipExport
+            && rule.row.treatment >= Treatment::CaseByCase
+            && !rule.clauses.is_empty();
+        refuses.then_some(rule.id)
+    }));
     for sku in 0..catalogue.skus.len() {
-        let controlled = book.rules.iter().any(|rule| {
-            rule.in_force
-                && rule.row.kind == RuleKind::ChipExport
-                && rule.row.treatment >= Treatment::CaseByCase
-                && !rule.clauses.is_empty()
-                && book.verdicts[rule.id.index()][sku] != Verdict::Free
-        });
+        let controlled =
+            refusing.iter().any(|rule| book.verdicts[rule.index()][sku] != Verdict::Free);
         readings.set_for(&CONTROLLED, sku, f64::from(u8::from(controlled)));
     }
 }

@@ -40,6 +40,7 @@ pub(crate) fn measure_fleets(
     mut tally: ResMut<FleetTally>,
     mut map: ResMut<ComputeMap>,
     mut software: Local<Vec<f64>>,
+    mut chips: Local<Vec<[f64; 4]>>,
 ) {
     let tally = &mut *tally;
     let map = &mut *map;
@@ -61,6 +62,13 @@ pub(crate) fn measure_fleets(
     for (vendor, sales) in vendors.iter_many(&roster.vendors).flatten() {
         software.push(vendor.row.software(sales.cumulative_units));
     }
+    // Of each SKU: software, training and serving on paper, link (negative: not published).
+    chips.clear();
+    chips.extend(catalogue.skus.iter().map(|sku| {
+        let software = software.get(sku.vendor.index()).copied().unwrap_or(1.0);
+        let link = sku.row.interconnect_gbps.unwrap_or(-1.0);
+        [software, sku.train_paper, sku.serve_paper, link]
+    }));
     let life_years = (p.chip_life_months / 12.0).max(f64::MIN_POSITIVE);
     let (mut drawn_all, mut price_all) = (0.0, 0.0);
     for (site, halls) in sites.iter_many(&roster.sites).flatten() {
@@ -70,24 +78,22 @@ pub(crate) fn measure_fleets(
         let firm = &mut tally.firms[site.owner.index()];
         let (mut train, mut serve, mut paid) = (0.0, 0.0, 0.0);
         for cohort in &halls.cohorts {
-            let sku = catalogue.sku(cohort.sku);
-            let users =
-                cohort.count as f64 * software.get(sku.vendor.index()).copied().unwrap_or(1.0);
-            let trains = users * sku.train_paper;
+            let [software, on_train, on_serve, link] = chips[cohort.sku.index()];
+            let users = cohort.count as f64 * software;
+            let trains = users * on_train;
             train += trains;
-            serve += users * sku.serve_paper;
+            serve += users * on_serve;
             paid += cohort.count as f64 * cohort.paid.amount(settings.quantum);
-            if let Some(link) = sku.row.interconnect_gbps {
+            if link >= 0.0 {
                 firm.link += trains * link;
                 firm.link_weight += trains;
             }
             tally.installed[cohort.sku.index()] += cohort.count;
         }
         for cohort in &halls.warehouse {
-            let sku = catalogue.sku(cohort.sku);
-            let users =
-                cohort.count as f64 * software.get(sku.vendor.index()).copied().unwrap_or(1.0);
-            firm.waiting_serve += users * sku.serve_paper;
+            let [software, _, on_serve, _] = chips[cohort.sku.index()];
+            let users = cohort.count as f64 * software;
+            firm.waiting_serve += users * on_serve;
             firm.waiting_chips += cohort.count;
             tally.waiting[cohort.sku.index()] += cohort.count;
         }

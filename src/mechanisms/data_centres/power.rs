@@ -163,6 +163,13 @@ pub(super) fn work_of_skus(
     }
 }
 
+/// Draw of each SKU's chip and server, W, `[sku]`: [`chip_mw`] without the hall.
+fn watts_of_skus(catalogue: &Catalogue, overhead: f64, watts: &mut Vec<f64>) {
+    for sku in &catalogue.skus[watts.len().min(catalogue.skus.len())..] {
+        watts.push(sku.row.tdp_w * overhead);
+    }
+}
+
 /// Takes chips out of service that are too old or do not earn their energy.
 pub(crate) fn retire_chips(
     clock: Res<Clock>,
@@ -178,8 +185,19 @@ pub(crate) fn retire_chips(
     mut paper: Local<Vec<f64>>,
     mut software: Local<Vec<f64>>,
     mut work: Local<Vec<f64>>,
+    mut energy: Local<Vec<Vec<f64>>>,
 ) {
     const QUARTER_MONTHS: f64 = 3.0;
+    // Energy of a chip's month, USD, `[country][sku]`; neither's row ever changes.
+    energy.resize_with(roster.countries.len(), Vec::new);
+    for (country, known) in countries.iter_many(&roster.countries).flatten().zip(energy.iter_mut()) {
+        let row = &country.row;
+        for sku in &catalogue.skus[known.len().min(catalogue.skus.len())..] {
+            let mw = chip_mw(sku.row.tdp_w, p.server_overhead, row.pue);
+            let year = energy_usd_year(mw, p.fleet_utilisation, row.power_price_usd_kwh);
+            known.push(year / 12.0);
+        }
+    }
     work_of_skus(
         &catalogue,
         &roster,
@@ -195,21 +213,25 @@ pub(crate) fn retire_chips(
         if halls.cohorts.is_empty() {
             continue;
         }
-        let Ok(country) = countries.get(roster.countries[site.country.index()]) else { continue };
+        let energy = &energy[site.country.index()];
         let kappa = purses.get(roster.firms[site.owner.index()]).map_or(1.0, |purse| purse.kappa);
         let earns = market.value_usd_month * kappa;
-        let halls = &mut *halls;
+        let quarter = clock.now.quarter();
+        let leaves = |cohort: &Cohort| {
+            let at = cohort.sku.index();
+            let too_old = quarter - cohort.quarter >= life;
+            too_old || (earns.is_finite() && work[at] * earns < energy[at])
+        };
+        // Most months none leaves.
+        if !halls.cohorts.iter().any(&leaves) {
+            continue;
+        }
         halls.cohorts.retain(|cohort| {
-            let sku = catalogue.sku(cohort.sku);
-            let too_old = clock.now.quarter() - cohort.quarter >= life;
-            let mw = chip_mw(sku.row.tdp_w, p.server_overhead, country.row.pue);
-            let energy =
-                energy_usd_year(mw, p.fleet_utilisation, country.row.power_price_usd_kwh) / 12.0;
-            let idle = earns.is_finite() && work[cohort.sku.index()] * earns < energy;
-            if too_old || idle {
+            let leaves = leaves(cohort);
+            if leaves {
                 retirements.retired[cohort.sku.index()] += cohort.count;
             }
-            !(too_old || idle)
+            !leaves
         });
     }
 }
@@ -228,7 +250,9 @@ pub(crate) fn install_chips(
     mut paper: Local<Vec<f64>>,
     mut software: Local<Vec<f64>>,
     mut work: Local<Vec<f64>>,
+    mut watts: Local<Vec<f64>>,
 ) {
+    watts_of_skus(&catalogue, p.server_overhead, &mut watts);
     work_of_skus(
         &catalogue,
         &roster,
@@ -243,8 +267,8 @@ pub(crate) fn install_chips(
     while let Some(Ok((site, mut halls))) = all.fetch_next() {
         let Ok(country) = countries.get(roster.countries[site.country.index()]) else { continue };
         let halls = &mut *halls;
-        let draw =
-            |sku: SkuId| chip_mw(catalogue.sku(sku).row.tdp_w, p.server_overhead, country.row.pue);
+        let pue = country.row.pue;
+        let draw = |sku: SkuId| chip_mw(watts[sku.index()], 1.0, pue);
         halls.drawn_mw = halls.cohorts.iter().map(|c| c.count as f64 * draw(c.sku)).sum();
         if halls.warehouse.is_empty() {
             continue;

@@ -7,7 +7,7 @@ use crate::entities::boards::{Offers, SELF_HOSTED};
 use crate::entities::country::{Country, Demand};
 use crate::entities::firm::{Compute, Firm};
 use crate::entities::ledger::{Account, Ledger, Outside, Purpose};
-use crate::entities::{CountryId, FirmId, Roster, Settings};
+use crate::entities::{CountryId, Roster, Settings};
 use crate::maths;
 use crate::units::Money;
 
@@ -152,6 +152,7 @@ pub(crate) fn clear(
     mut firms: Query<(&Firm, &mut Compute)>,
     mut countries: Query<(&Country, &mut Demand)>,
     mut free: bevy_ecs::prelude::Local<(Vec<f64>, Vec<f64>, Vec<f64>)>,
+    mut tables: bevy_ecs::prelude::Local<(Vec<f64>, Vec<usize>)>,
 ) {
     let (t, offers) = (&mut *trading, &mut *offers);
     let (hosted, options) = (t.hosted, t.options());
@@ -174,9 +175,16 @@ pub(crate) fn clear(
         t.purse[c] = demand.spend_usd_year / 12.0 * (1.0 - t.nothing[c]);
         t.unserved[c] = 0.0;
     }
-    let pool = |k: usize, c: usize, firm: &[FirmId]| {
-        if k < hosted { firm[k].index() } else { roster.firms.len() + c }
-    };
+    // Price and pool of each option in each country, `[country][option]`.
+    let (prices, pool) = &mut *tables;
+    prices.clear();
+    pool.clear();
+    for c in 0..nations {
+        prices.extend_from_slice(&offers.price_usd_m[..hosted]);
+        prices.extend_from_slice(&t.open_price[c * SELF_HOSTED..(c + 1) * SELF_HOSTED]);
+        pool.extend(offers.firm[..hosted].iter().map(|firm| firm.index()));
+        pool.extend([roster.firms.len() + c; SELF_HOSTED]);
+    }
     t.used.fill(0.0);
     t.pressure.fill(0.0);
     t.served.fill(1.0);
@@ -185,25 +193,29 @@ pub(crate) fn clear(
         wanted.fill(0.0);
         for c in 0..nations {
             let row = c * options..(c + 1) * options;
+            // Whoever found all that was wanted asks for no more.
+            if pass > 0 && t.purse[c] == 0.0 {
+                t.wanted[row].fill(0.0);
+                continue;
+            }
+            let (prices, pool) = (&prices[row.clone()], &pool[row.clone()]);
+            let (shares, tokens) = (&t.shares[row.clone()], &mut t.wanted[row]);
             let mut money = 0.0;
-            for k in 0..options {
-                let share = t.shares[row.start + k];
-                if share > 0.0 && (pass == 0 || left[pool(k, c, &offers.firm)] > 0.0) {
-                    money += share * price(t, offers, c, k);
+            for ((tokens, share), (price, at)) in
+                tokens.iter_mut().zip(shares).zip(prices.iter().zip(pool))
+            {
+                let open = *share > 0.0 && (pass == 0 || left[*at] > 0.0);
+                *tokens = if open { *share } else { 0.0 };
+                if open {
+                    money += share * price;
                 }
             }
             let scale = if money > 0.0 { t.purse[c] / money } else { 0.0 };
-            for k in 0..options {
-                let share = t.shares[row.start + k];
-                let at = pool(k, c, &offers.firm);
-                let tokens = if share > 0.0 && (pass == 0 || left[at] > 0.0) {
-                    let usd_m = scale * share;
-                    wanted[at] += usd_m / t.per_h100e[k];
-                    usd_m
-                } else {
-                    0.0
-                };
-                t.wanted[row.start + k] = tokens;
+            for ((tokens, per_h100e), at) in tokens.iter_mut().zip(&t.per_h100e).zip(pool) {
+                if *tokens > 0.0 {
+                    *tokens *= scale;
+                    wanted[*at] += *tokens / per_h100e;
+                }
             }
             if money <= 0.0 {
                 t.unserved[c] += t.purse[c];
@@ -226,13 +238,20 @@ pub(crate) fn clear(
             }
         }
         for c in 0..nations {
+            if pass > 0 && t.purse[c] == 0.0 {
+                continue;
+            }
+            let row = c * options..(c + 1) * options;
+            let (prices, pool) = (&prices[row.clone()], &pool[row.clone()]);
+            let (tokens, used) = (&t.wanted[row.clone()], &mut t.used[row]);
             let mut turned_away = 0.0;
-            for k in 0..options {
-                let tokens = t.wanted[c * options + k];
-                if tokens > 0.0 {
-                    let got = tokens * served[pool(k, c, &offers.firm)];
-                    t.used[c * options + k] += got;
-                    turned_away += (tokens - got) * price(t, offers, c, k);
+            for ((tokens, used), (price, at)) in
+                tokens.iter().zip(used).zip(prices.iter().zip(pool))
+            {
+                if *tokens > 0.0 {
+                    let got = tokens * served[*at];
+                    *used += got;
+                    turned_away += (tokens - got) * price;
                 }
             }
             let again = if pass + 1 < PASSES { p.spill_share * turned_away } else { 0.0 };
@@ -254,7 +273,7 @@ pub(crate) fn clear(
             if used <= 0.0 {
                 continue;
             }
-            let price = price(t, offers, c, k);
+            let price = prices[c * options + k];
             tokens += used;
             paid += used * price;
             let ln_price = if k < hosted { t.ln_price[k] } else { ln_price_of(price, settings.quantum) };
@@ -283,7 +302,7 @@ pub(crate) fn clear(
         let open: f64 = (hosted..options)
             .map(|k| {
                 let used = t.used[c * options + k];
-                if used > 0.0 { used * price(t, offers, c, k) } else { 0.0 }
+                if used > 0.0 { used * prices[c * options + k] } else { 0.0 }
             })
             .sum();
         if open > 0.0 && demand.self_host_h100e > 0.0 {
@@ -335,9 +354,4 @@ pub(crate) fn clear(
 /// ln of a price in quanta of the ledger: only differences are felt, and so currency is a unit.
 fn ln_price_of(price: f64, quantum: f64) -> f64 {
     maths::ln(price / quantum)
-}
-
-/// Price of option `k` in country `c`, USD per million tokens.
-fn price(t: &Trading, offers: &Offers, c: usize, k: usize) -> f64 {
-    if k < t.hosted { offers.price_usd_m[k] } else { t.open_price[c * SELF_HOSTED + k - t.hosted] }
 }

@@ -212,69 +212,69 @@ crate::parameters! {
 #[derive(Resource, Clone, Debug, Default)]
 pub struct Trading {
     /// Firms that sell models of their own, in order.
-    pub(crate) developers: Vec<FirmId>,
+    pub developers: Vec<FirmId>,
     /// Hosted options: tiers × developers.
-    pub(crate) hosted: usize,
+    pub hosted: usize,
     /// Static part of utility over λ, `[country][developer]`: trust and latency.
-    pub(crate) geography: Vec<f64>,
+    pub geography: Vec<f64>,
     /// Trust part of utility over λ for self-hosted models, `[country][developer]`.
-    pub(crate) open_geography: Vec<f64>,
+    pub open_geography: Vec<f64>,
     /// Share of users whom a developer's API reaches, `[country][developer]`.
-    pub(crate) access: Vec<f64>,
+    pub access: Vec<f64>,
     /// ln of what scarcity adds to the price, `[firm]`.
-    pub(crate) scarcity: Vec<f64>,
+    pub scarcity: Vec<f64>,
     /// Compute wanted over compute for serving, `[firm]`.
-    pub(crate) pressure: Vec<f64>,
+    pub pressure: Vec<f64>,
     /// Share of wanted tokens that the firm served in the first pass, `[firm]`.
-    pub(crate) served: Vec<f64>,
+    pub served: Vec<f64>,
     /// Tokens of an H100e-month, millions, `[option but nothing]`.
-    pub(crate) per_h100e: Vec<f64>,
+    pub per_h100e: Vec<f64>,
     /// Quality, `[option but nothing]`; not a number when not on offer.
-    pub(crate) quality: Vec<f64>,
+    pub quality: Vec<f64>,
     /// Developer (position) behind each self-hosted option.
-    pub(crate) origin: [usize; SELF_HOSTED],
+    pub origin: [usize; SELF_HOSTED],
     /// Lowest price, USD per million tokens, then value of each hosted option, `[hosted option]`.
-    pub(crate) floor: Vec<f64>,
+    pub floor: Vec<f64>,
     /// ln of the posted price in quanta of the ledger, `[hosted option]`.
-    pub(crate) ln_price: Vec<f64>,
+    pub ln_price: Vec<f64>,
     /// Whether a developer is of the constrained group, `[developer]`.
-    pub(crate) constrained: Vec<bool>,
+    pub constrained: Vec<bool>,
     /// Cost of an H100e-month, fleet average, USD, `[firm]`; not a number without compute.
-    pub(crate) unit_cost: Vec<f64>,
+    pub unit_cost: Vec<f64>,
     /// Cost of an H100e-month from chips bought today, USD, `[firm]`.
-    pub(crate) unit_replacement: Vec<f64>,
+    pub unit_replacement: Vec<f64>,
     /// Energy and running cost of an H100e-month, USD, `[firm]`.
-    pub(crate) unit_floor: Vec<f64>,
+    pub unit_floor: Vec<f64>,
     /// Energy of an H100e-month, PUE included, kWh, `[firm]`.
-    pub(crate) unit_energy: Vec<f64>,
+    pub unit_energy: Vec<f64>,
     /// Compute that hosts offer for open models: country, host, H100e.
-    pub(crate) hosts: Vec<(CountryId, FirmId, f64)>,
+    pub hosts: Vec<(CountryId, FirmId, f64)>,
     /// Share of host compute used last month, `[country]`.
-    pub(crate) host_pressure: Vec<f64>,
+    pub host_pressure: Vec<f64>,
     /// Price of self-hosted tokens, USD per million, `[country][self-hosted]`.
-    pub(crate) open_price: Vec<f64>,
+    pub open_price: Vec<f64>,
     /// Cost of an H100e-month of host compute, USD, `[country]`.
-    pub(crate) open_unit: Vec<f64>,
+    pub open_unit: Vec<f64>,
     /// Weights, then shares of tokens of each option but nothing, `[country][option]`.
-    pub(crate) shares: Vec<f64>,
+    pub shares: Vec<f64>,
     /// Share of nothing, `[country]`.
-    pub(crate) nothing: Vec<f64>,
+    pub nothing: Vec<f64>,
     /// Tokens wanted in a pass, millions, `[country][option]`.
-    pub(crate) wanted: Vec<f64>,
+    pub wanted: Vec<f64>,
     /// Tokens used, millions, `[country][option]`.
-    pub(crate) used: Vec<f64>,
+    pub used: Vec<f64>,
     /// Money left to spend this month, USD, `[country]`.
-    pub(crate) purse: Vec<f64>,
+    pub purse: Vec<f64>,
     /// Money that found no capacity, USD, `[country]`.
-    pub(crate) unserved: Vec<f64>,
+    pub unserved: Vec<f64>,
     /// Growth of spend in the world last month, ln/year, for planners.
-    pub(crate) last_growth: f64,
+    pub last_growth: f64,
     /// Position of the newest model looked at, and best open models so far.
-    pub(crate) scanned: usize,
+    pub scanned: usize,
 }
 
 /// The number of tiers in which a firm offers models.
-pub(crate) const TIERS: usize = 2;
+pub const TIERS: usize = 2;
 
 impl Trading {
     /// Options but nothing.

@@ -209,15 +209,21 @@ pub(super) struct Access {
     first: Vec<usize>,
     pairs: Vec<CountryId>,
     homes: Vec<CountryId>,
-    /// Strictest export rule, `[pair × skus + sku]`.
+    /// Firm of each pair, and an earlier pair that meets the same rules, if there is one.
+    buyers: Vec<(FirmId, Option<usize>)>,
+    /// Strictest export rule, `[sku × pairs + pair]`.
     export: Vec<u16>,
-    /// Duty of the strictest tariff, `[pair × skus + sku]`.
+    /// Duty of the strictest tariff, `[sku × pairs + pair]`.
     duty: Vec<f64>,
+    /// First pair of firms that no rule names, `[home × countries + country]`.
+    shared: Vec<Option<usize>>,
     /// Odds of approval, `[rule × countries + home]`.
     odds: Vec<f64>,
     countries: usize,
     /// Units granted this calendar year, `[rule × firms + firm]`.
     used: Vec<f64>,
+    /// The same over all firms, `[rule]`.
+    used_all: Vec<f64>,
     /// Performance granted this calendar year, `[rule]`.
     used_tpp: Vec<f64>,
     seen: Vec<(f64, f64)>,
@@ -225,7 +231,8 @@ pub(super) struct Access {
 }
 
 impl Access {
-    /// Remakes the table when rules, SKUs or enforcement have changed since last month.
+    /// Remakes the table when rules or enforcement have changed since last month; new SKUs come at
+    /// its end.
     pub fn refresh<'a, I: Iterator<Item = CountryId>>(
         &mut self,
         enforced: bool,
@@ -236,23 +243,49 @@ impl Access {
         sites_of: impl Fn(FirmId) -> I + 'a,
     ) {
         let same = self.enforced == enforced
-            && self.skus == catalogue.skus.len()
             && self.in_force.len() == rulebook.rules.len()
             && !self.first.is_empty()
             && self.in_force.iter().zip(&rulebook.rules).all(|(was, rule)| *was == rule.in_force);
-        if same {
-            return;
+        if !same {
+            self.enforced = enforced;
+            self.pair_up(rulebook, prices, firms, sites_of);
         }
-        self.enforced = enforced;
+        for (id, sku) in catalogue.iter().skip(self.skus) {
+            for at in 0..self.pairs.len() {
+                let (rule, duty) = match self.buyers[at] {
+                    (_, Some(like)) => {
+                        let like = id.index() * self.pairs.len() + like;
+                        (self.export[like], self.duty[like])
+                    }
+                    (firm, None) => self.work_out(firm, self.pairs[at], (id, sku), rulebook, prices),
+                };
+                self.export.push(rule);
+                self.duty.push(duty);
+            }
+        }
         self.skus = catalogue.skus.len();
+    }
+
+    /// Lists who may take delivery where, and forgets what was known of it.
+    fn pair_up<'a, I: Iterator<Item = CountryId>>(
+        &mut self,
+        rulebook: &Rulebook,
+        prices: &Prices,
+        firms: impl Iterator<Item = (FirmId, CountryId)>,
+        sites_of: impl Fn(FirmId) -> I + 'a,
+    ) {
+        self.skus = 0;
         self.in_force.clear();
         self.in_force.extend(rulebook.rules.iter().map(|rule| rule.in_force));
         self.countries = prices.countries.len();
         self.first.clear();
         self.pairs.clear();
         self.homes.clear();
+        self.buyers.clear();
         self.export.clear();
         self.duty.clear();
+        self.shared.clear();
+        self.shared.resize(self.countries * self.countries, None);
         for (firm, home) in firms {
             let from = self.pairs.len();
             self.first.push(from);
@@ -263,34 +296,50 @@ impl Access {
                     self.pairs.push(country);
                 }
             }
+            let named = rulebook.names(firm);
             for at in from..self.pairs.len() {
-                let country = self.pairs[at];
-                for (id, sku) in catalogue.iter() {
-                    // That a sale at home is no export is for each rule to say.
-                    let strictest = |kind| {
-                        enforced.then(|| rulebook.strictest(kind, id, firm, home, country)).flatten()
-                    };
-                    // A listing of firms works like a rule on chips; one that names vendors
-                    // is about what those vendors may have made, and no matter of theirs to sell.
-                    let listing = strictest(RuleKind::EntityListing)
-                        .filter(|rule| rule.row.vendors.is_empty() && !rule.firms.is_empty());
-                    let rule = match (strictest(RuleKind::ChipExport), listing) {
-                        (Some(a), Some(b)) if b.row.treatment > a.row.treatment => Some(b),
-                        (a, b) => a.or(b),
-                    };
-                    let rule = rule.filter(|rule| {
-                        rule.row.vendors.is_empty()
-                            || prices
-                                .vendor_ids
-                                .get(sku.vendor.index())
-                                .is_some_and(|id| rule.row.vendors.contains(id))
-                    });
-                    self.export.push(rule.map_or(FREE, |rule| rule.id.0));
-                    self.duty.push(strictest(RuleKind::Tariff).map_or(0.0, |rule| rule.row.duty));
+                let lane = home.index() * self.countries + self.pairs[at].index();
+                let like = self.shared[lane].filter(|_| !named);
+                if !named && like.is_none() {
+                    self.shared[lane] = Some(at);
                 }
+                self.buyers.push((firm, like));
             }
         }
         self.first.push(self.pairs.len());
+    }
+
+    /// The strictest export rule and the duty on a delivery.
+    fn work_out(
+        &self,
+        firm: FirmId,
+        country: CountryId,
+        (id, sku): (SkuId, &Sku),
+        rulebook: &Rulebook,
+        prices: &Prices,
+    ) -> (u16, f64) {
+        let home = self.homes[firm.index()];
+        // That a sale at home is no export is for each rule to say.
+        let strictest = |kind| {
+            self.enforced.then(|| rulebook.strictest(kind, id, firm, home, country)).flatten()
+        };
+        // A listing of firms works like a rule on chips; one that names vendors
+        // is about what those vendors may have made, and no matter of theirs to sell.
+        let listing = strictest(RuleKind::EntityListing)
+            .filter(|rule| rule.row.vendors.is_empty() && !rule.firms.is_empty());
+        let rule = match (strictest(RuleKind::ChipExport), listing) {
+            (Some(a), Some(b)) if b.row.treatment > a.row.treatment => Some(b),
+            (a, b) => a.or(b),
+        };
+        let rule = rule.filter(|rule| {
+            rule.row.vendors.is_empty()
+                || prices
+                    .vendor_ids
+                    .get(sku.vendor.index())
+                    .is_some_and(|id| rule.row.vendors.contains(id))
+        });
+        let duty = strictest(RuleKind::Tariff).map_or(0.0, |rule| rule.row.duty);
+        (rule.map_or(FREE, |rule| rule.id.0), duty)
     }
 
     /// Works out odds of approval from treatment, stance and recent decisions, and what quotas have left.
@@ -332,6 +381,10 @@ impl Access {
             if *year == clock.now.year() && buyer.index() < firms {
                 self.used[rule.index() * firms + buyer.index()] = *granted as f64;
             }
+        }
+        self.used_all.clear();
+        for rule in 0..rulebook.rules.len() {
+            self.used_all.push(self.used[rule * firms..(rule + 1) * firms].iter().sum());
         }
         for ((rule, year), (_, tpp)) in &quotas.by_rule {
             if *year == clock.now.year() {
@@ -378,7 +431,7 @@ impl Access {
 
     /// The rule that governs a delivery to pair `at`.
     fn rule(&self, at: usize, sku: SkuId) -> Option<RuleId> {
-        let rule = self.export[at * self.skus + sku.index()];
+        let rule = self.export[sku.index() * self.pairs.len() + at];
         (rule != FREE).then_some(RuleId(rule))
     }
 
@@ -394,11 +447,10 @@ impl Access {
         let Some(rule) = rule else { return 1.0 };
         let row = &rulebook.rules[rule.index()].row;
         let firms = self.homes.len();
-        let of_rule = &self.used[rule.index() * firms..(rule.index() + 1) * firms];
         let reached = |cap: Option<f64>, used: f64| cap.is_some_and(|cap| used >= cap);
-        if reached(row.cap_units_buyer, of_rule[firm.index()])
+        if reached(row.cap_units_buyer, self.used[rule.index() * firms + firm.index()])
             || reached(row.cap_tpp, self.used_tpp[rule.index()])
-            || (row.cap_units.is_some() && reached(row.cap_units, of_rule.iter().sum()))
+            || reached(row.cap_units, self.used_all[rule.index()])
         {
             return 0.0;
         }
@@ -541,7 +593,7 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
                 let row = &market.rulebook.rules[rule.index()].row;
                 row.revenue_share + row.duty
             });
-            system_usd * (of_rule + access.duty[at * access.skus + id.index()] + surcharge)
+            system_usd * (of_rule + access.duty[id.index() * access.pairs.len() + at] + surcharge)
         };
         let review = |rule: Option<RuleId>| {
             rule.map_or(0.0, |rule| {
@@ -946,10 +998,8 @@ pub(super) fn fill(rooms: &mut [Place], wanted: i64, mut place: impl FnMut(&Plac
     }
     // The rest by room; a site that was already given some gets one order for both parts.
     while left > 0 {
-        let roomiest = (0..rooms.len()).max_by(|a, b| {
-            let key = |i: usize| (fits(&rooms[i]), std::cmp::Reverse(rooms[i].site));
-            key(*a).cmp(&key(*b))
-        });
+        let roomiest =
+            (0..rooms.len()).max_by_key(|i| (fits(&rooms[*i]), std::cmp::Reverse(rooms[*i].site)));
         let Some(roomiest) = roomiest else { break };
         let units = fits(&rooms[roomiest]).min(left);
         if units <= 0 {
@@ -964,6 +1014,57 @@ pub(super) fn fill(rooms: &mut [Place], wanted: i64, mut place: impl FnMut(&Plac
         for (room, units) in rooms.iter().zip(given) {
             if units > 0 {
                 place(room, units);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entities::rule::fixtures::{COUNTRIES, FIRMS, books};
+
+    proptest::proptest! {
+        /// However the table came about, it says what the rules say: firms that share a lane and chips
+        /// that came in later included.
+        #[test]
+        fn access_is_what_the_rules_say((mut book, catalogue) in books(), known in 0..4_usize) {
+            book.sort_lanes(COUNTRIES);
+            let prices =
+                Prices { countries: vec![(Bloc::Us, 0.0, 1.0); COUNTRIES], ..Prices::default() };
+            let home = |firm: usize| CountryId::at(firm % COUNTRIES);
+            let firms = || (0..FIRMS).map(|firm| (FirmId::at(firm), home(firm)));
+            let sites = |_: FirmId| (0..COUNTRIES).map(CountryId::at);
+            let mut fewer = catalogue.clone();
+            fewer.skus.truncate(known);
+            let mut access = Access::default();
+            for catalogue in [&fewer, &catalogue] {
+                access.refresh(true, &book, catalogue, &prices, firms(), sites);
+            }
+            for (firm, home) in firms() {
+                for to in (0..COUNTRIES).map(CountryId::at) {
+                    for (id, _) in catalogue.iter() {
+                        let ask = |kind| book.strictest(kind, id, firm, home, to);
+                        let chips = ask(RuleKind::ChipExport);
+                        let listed = ask(RuleKind::EntityListing).filter(|r| !r.firms.is_empty());
+                        let treatment = |rule: Option<RuleId>| {
+                            rule.map(|rule| book.rules[rule.index()].row.treatment)
+                        };
+                        let strictest =
+                            [chips, listed].into_iter().flatten().map(|r| r.row.treatment).max();
+                        proptest::prop_assert_eq!(
+                            treatment(access.rule_in(firm, to, id)),
+                            strictest
+                        );
+                        let pair = access
+                            .pairs_of(firm)
+                            .find(|at| access.pairs[*at] == to)
+                            .expect("a site there");
+                        let duty = access.duty[id.index() * access.pairs.len() + pair];
+                        let tariff = ask(RuleKind::Tariff).map_or(0.0, |rule| rule.row.duty);
+                        proptest::prop_assert_eq!(duty.to_bits(), tariff.to_bits());
+                    }
+                }
             }
         }
     }

@@ -221,12 +221,14 @@ pub(crate) fn commit_power(
     sites: Query<(&Site, &Halls)>,
     mut plans: ResMut<PowerPlans>,
     mut pue: Local<Vec<f64>>,
+    mut watts: Local<Vec<f64>>,
 ) {
     pue.clear();
     plans.committed_mw.clear();
-    let draw = |sku: crate::entities::SkuId, pue: f64| {
-        chip_mw(catalogue.sku(sku).row.tdp_w, p.server_overhead, pue)
-    };
+    for sku in &catalogue.skus[watts.len().min(catalogue.skus.len())..] {
+        watts.push(sku.row.tdp_w * p.server_overhead);
+    }
+    let draw = |sku: crate::entities::SkuId, pue: f64| chip_mw(watts[sku.index()], 1.0, pue);
     for (site, halls) in sites.iter_many(&roster.sites).flatten() {
         let here = countries.get(roster.countries[site.country.index()]).map_or(1.0, |c| c.row.pue);
         pue.push(here);
