@@ -604,9 +604,11 @@ impl Rulebook {
                 && verdicts.get(sku.index()).is_some_and(|verdict| *verdict != Verdict::Free)
         });
         naming
-            .map(|(rule, _)| {
-                if rule.row.treatment == Treatment::Deny { 0.0 } else { rule.row.strength }
-            })
+            .map(
+                |(rule, _)| {
+                    if rule.row.treatment == Treatment::Deny { 0.0 } else { rule.row.strength }
+                },
+            )
             .fold(1.0, f64::min)
     }
 

@@ -85,6 +85,8 @@ crate::parameters! {
         smallest_build_share,
         /// Standard deviation of the logarithm of building time.
         build_delay_sigma,
+        /// Months over which what was granted at once is energised, in equal stages.
+        build_stages_months,
         /// How much more per watt a waiting chip must do to replace an installed one.
         displacement_ratio,
         /// Cost of running a chip in a hall for each unit of its price, the price included, energy not.

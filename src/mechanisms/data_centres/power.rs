@@ -134,7 +134,15 @@ pub(crate) fn ask_for_power(
         if mw > 0.0 {
             let takes = streams[index].month(clock.now).lognormal(months, p.build_delay_sigma);
             let due = clock.now + maths::whole(takes).max(1) as i32;
-            halls.building.push((due, mw));
+            // A campus is energised hall by hall.
+            let stages = maths::whole(p.build_stages_months).max(1) as i32;
+            for stage in 0..stages {
+                let (month, part) = (due + stage, mw / f64::from(stages));
+                match halls.building.iter_mut().find(|(due, _)| *due == month) {
+                    Some((_, mw)) => *mw += part,
+                    None => halls.building.push((month, part)),
+                }
+            }
         }
         index += 1;
     }

@@ -946,7 +946,11 @@ pub(super) fn find_rooms(
             halls.building.iter().filter(|(month, _)| *month <= arrives).map(|(_, mw)| mw).sum();
         let committed_mw = plans.committed_mw.get(at).copied().unwrap_or(0.0);
         let power_mw = halls.power_mw + due;
-        let room_mw = if switches.power { power_mw - committed_mw } else { f64::INFINITY };
+        let room_mw = if switches.power {
+            p.room_pace * (power_mw - committed_mw)
+        } else {
+            f64::INFINITY
+        };
         rooms.push(Place {
             site: site.id,
             room_mw,

@@ -3,7 +3,7 @@
 use bevy_ecs::prelude::World;
 use bevy_ecs::system::RunSystemOnce;
 
-use super::channels::{Place, fill, share_out};
+use super::channels::{Place, concentrated, fill, share_out};
 use super::*;
 use crate::calendar::Month;
 use crate::entities::boards::GreyMarket;
@@ -25,7 +25,8 @@ fn parameters() -> ProcurementParameters {
         "sku_elasticity" => 4.0,
         "smallest_order_chips" | "server_overhead" | "anticipation_strength"
         | "power_plan_smoothing_months" | "chip_share_of_ai_capex" | "anticipation_cash_share"
-        | "habit_speed" => 1.0,
+        | "habit_speed"
+        | "room_pace" => 1.0,
         "unspent_limit_months" => 1e6,
         "waiting_cost" => 0.05,
         "train_weight" | "abroad_weight" => 0.5,
