@@ -69,7 +69,9 @@ pub(crate) fn choose(
         let row = &mut t.shares[c * options..(c + 1) * options];
         let poor = p.price_weight * p.price_weight_poor * country.row.infrastructure_constraint;
         for (k, weight) in row.iter_mut().enumerate() {
-            let (value, place) = if k < hosted {
+            let (value, place) = if k < hosted && !t.abroad[k / TIERS] && t.home[k / TIERS] != c {
+                (f64::NEG_INFINITY, 0.0)
+            } else if k < hosted {
                 let dearer = if poor > 0.0 && t.ln_price[k].is_finite() {
                     poor * (t.ln_price[k] - best_ln_price)
                 } else {
@@ -83,7 +85,8 @@ pub(crate) fn choose(
                     let ln_price = ln_price_of(price, settings.quantum);
                     let value = p.quality_weight * (t.quality[k] - best_quality)
                         - p.price_weight * ln_price
-                        - poor * (ln_price - best_ln_price);
+                        - poor * (ln_price - best_ln_price)
+                        - p.ration_penalty * (1.0 - t.host_served[c]);
                     (value - best, t.open_geography[c * developers + t.origin[s]])
                 } else {
                     (f64::NEG_INFINITY, 0.0)
@@ -221,8 +224,12 @@ pub(crate) fn clear(
             }
             served[at] = if wanted[at] > left[at] { left[at] / wanted[at] } else { 1.0 };
             left[at] = if wanted[at] >= left[at] { 0.0 } else { left[at] - wanted[at] };
-            if pass == 0 && at < roster.firms.len() {
-                t.served[at] = served[at];
+            if pass == 0 {
+                if at < roster.firms.len() {
+                    t.served[at] = served[at];
+                } else {
+                    t.host_served[at - roster.firms.len()] = served[at];
+                }
             }
         }
         for c in 0..nations {

@@ -166,7 +166,9 @@ pub(crate) fn spread_awareness(
             continue;
         }
         let mut each = countries.iter_many_mut(&roster.countries);
-        while let Some(Ok((_, mut demand))) = each.fetch_next() {
+        while let Some(Ok((country, mut demand))) = each.fetch_next() {
+            let there = trading.abroad[d] || trading.weights[d] || trading.home[d] == country.id.index();
+            let near = if there { near } else { 0.0 };
             let w = &mut demand.awareness[firm.id.index()];
             if !switches.awareness {
                 *w = 1.0;

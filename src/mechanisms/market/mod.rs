@@ -48,7 +48,9 @@
 //! with `u = V/λ − entry`. `D = bloc distance + weight · |ideal point of the country − of the developer's home|`,
 //! times a factor for open weights that one runs oneself. Access `a`: foreign APIs in China, US and
 //! allied APIs in barred countries (tier 3), Chinese APIs in the US and its allies; latency where
-//! no site of the developer's country stands.
+//! no site of the developer's country stands. A developer sells at home from the month of its event
+//! `service` on (no such event: always) and abroad from `service_abroad` on; until then nobody there can
+//! choose it, and awareness of it does not grow, except where its weights may be used.
 //!
 //! **Clearing**: prices are posted; each firm's compute is one pool for its tiers, each country's
 //! host compute one for its open models. What a pool cannot serve is rationed alike for all buyers; a
@@ -221,6 +223,12 @@ pub struct Trading {
     pub(crate) open_geography: Vec<f64>,
     /// Share of users whom a developer's API reaches, `[country][developer]`.
     pub(crate) access: Vec<f64>,
+    /// Position of a developer's home, `[developer]`.
+    pub(crate) home: Vec<usize>,
+    /// Whether a developer serves abroad, `[developer]`.
+    pub(crate) abroad: Vec<bool>,
+    /// Whether a developer's weights may be used by anybody, `[developer]`.
+    pub(crate) weights: Vec<bool>,
     /// ln of what scarcity adds to the price, `[firm]`.
     pub(crate) scarcity: Vec<f64>,
     /// Compute wanted over compute for serving, `[firm]`.
@@ -249,8 +257,10 @@ pub struct Trading {
     pub(crate) unit_energy: Vec<f64>,
     /// Compute that hosts offer for open models: country, host, H100e.
     pub(crate) hosts: Vec<(CountryId, FirmId, f64)>,
-    /// Share of host compute used last month, `[country]`.
+    /// Compute wanted over compute of hosts, `[country]`.
     pub(crate) host_pressure: Vec<f64>,
+    /// Share of wanted tokens that hosts served in the first pass, `[country]`.
+    pub(crate) host_served: Vec<f64>,
     /// Price of self-hosted tokens, USD per million, `[country][self-hosted]`.
     pub(crate) open_price: Vec<f64>,
     /// Cost of an H100e-month of host compute, USD, `[country]`.
@@ -344,6 +354,9 @@ pub(crate) fn start(
         quality: vec![f64::NAN; options],
         floor: vec![f64::NAN; hosted],
         ln_price: vec![f64::NAN; hosted],
+        home: developers.iter().map(|f| home_of[f.index()].index()).collect(),
+        abroad: vec![true; developers.len()],
+        weights: vec![false; developers.len()],
         constrained: developers
             .iter()
             .map(|f| firms[f.index()].group == Group::Constrained)
@@ -353,6 +366,7 @@ pub(crate) fn start(
         unit_floor: vec![0.0; firms.len()],
         unit_energy: vec![0.0; firms.len()],
         host_pressure: vec![0.0; countries.len()],
+        host_served: vec![1.0; countries.len()],
         open_price: vec![f64::NAN; countries.len() * SELF_HOSTED],
         open_unit: vec![f64::NAN; countries.len()],
         shares: vec![0.0; countries.len() * options],

@@ -167,6 +167,9 @@ pub(crate) fn post_prices(
                 || format!("{} multiplies its token prices by {cut}", firm.row.name),
             );
         }
+        let on_sale = script.opened(ShockKind::Service, &firm.row.id, clock.now);
+        t.abroad[d] = on_sale && script.opened(ShockKind::ServiceAbroad, &firm.row.id, clock.now);
+        t.weights[d] = on_sale && firm.row.open_weights;
         let scarcity = scarcer(&p, t.scarcity[i], t.pressure[i]);
         let scarcity = if held { scarcity.min(t.scarcity[i]) } else { scarcity };
         t.scarcity[i] = (scarcity + maths::ln(cut)).min(p.scarcity_high);
@@ -176,7 +179,7 @@ pub(crate) fn post_prices(
             let model = model.map(|id| &models.models[id as usize]);
             let per = model.map_or(0.0, |m| m.tokens_m_per_h100e * a);
             let unit = t.unit_cost[i];
-            if compute.serving_h100e <= 0.0 || per <= 0.0 || !unit.is_finite() {
+            if !on_sale || compute.serving_h100e <= 0.0 || per <= 0.0 || !unit.is_finite() {
                 t.per_h100e[k] = 0.0;
                 t.quality[k] = f64::NAN;
                 offers.quality[k] = f64::NAN;

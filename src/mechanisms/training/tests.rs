@@ -23,6 +23,7 @@ const VALUES: &[(&str, f64)] = &[
     ("release_noise_dex", 0.1),
     ("run_months", 4.0),
     ("run_pause_months", 4.0),
+    ("run_step_dex", 1.0),
     ("scale_dependent_share", 0.6),
     ("scale_reference_log10_flop", 25.0),
     ("serving_reference_log10_flop", 24.53),
@@ -144,7 +145,7 @@ fn world(p: TrainingParameters, firms: &[(FirmRow, f64)], script: Script) -> Wor
     let luck = Luck::new(3);
     let switches = Switches::default();
     let rows: Vec<FirmRow> = firms.iter().map(|(row, _)| row.clone()).collect();
-    let (memory, book) = start(&p, &switches, &rows, &luck, START);
+    let (memory, book) = start(&p, &switches, &rows, &script.shocks, &luck, START);
     world.insert_resource(frontier(&script.frontier, &rows, &book, START));
     world.insert_resource(memory);
     world.insert_resource(book);
