@@ -14,8 +14,9 @@
 //! Tokens are spend over price, so a fall in price cannot feed on itself without end.
 //!
 //! **Awareness** `w` of a firm's models in a country: `w' = w + r n w (1 − w)`, nearness
-//! `n = clip(2 − trail / gap, 0, 1)`: 1 while the firm's best tier trails the best anywhere by less
-//! than a gap (dex), 0 beyond twice the gap. What is talked about is quality, and a low price by as
+//! `n = clip(2 − trail / gap, 0, 1)`: 1 while the firm's best tier trails the best on offer there by less
+//! than a gap (dex), 0 beyond twice the gap. An offer that reaches a share of the country's users counts
+//! `ln(share)/μ_q` less. What is talked about is quality, and a low price by as
 //! much as a parameter says (0: not at all): `q − ω (μ_p / μ_q) ln p`. Scripted events multiply odds `w / (1 − w)`.
 //!
 //! **Offers** ([`offers`]). An H100e serves in a month
@@ -28,7 +29,8 @@
 //!
 //! `ln p* = ln cost + ln(1 + m₀) + m_q min(lead, cap) + ln(home factor) + scarcity`, and never below energy + running,
 //!
-//! `lead` = quality above the best open model (dex), the home factor stands for competition and subsidy among
+//! `lead` = quality above the best alternative (dex): the best open model, or the best that a rival sells in
+//! the developer's home market, less `ln(1/access)/μ_q` where it reaches a part of the users; the home factor stands for competition and subsidy among
 //! Chinese hosts, `scarcity' = clip(scarcity + η_p clip(ln(pressure / target), −2, 2))`, pressure =
 //! compute wanted at posted prices over compute for serving; idleness alone does not take it below a floor. A scripted price cut multiplies
 //! posted prices and moves scarcity by its ln; while it lasts scarcity does not rise (a price
@@ -51,6 +53,10 @@
 //! no site of the developer's country stands. A developer sells at home from the month of its event
 //! `service` on (no such event: always) and abroad from `service_abroad` on; until then nobody there can
 //! choose it, and awareness of it does not grow, except where its weights may be used.
+//!
+//! **Hosts**, firms without models of their own, run open models on a part of their compute that moves as
+//! developers' does: `s' = clip(s + r (min(pressure, 2) − target), floor, most)`, by country, 0 while no weights
+//! may be used.
 //!
 //! **Clearing**: prices are posted; each firm's compute is one pool for its tiers, each country's
 //! host compute one for its open models. What a pool cannot serve is rationed alike for all buyers; a
@@ -151,17 +157,21 @@ crate::parameters! {
         access_us_in_barred,
         /// Share of users in the US and its allies whom Chinese APIs reach (share).
         access_china_in_aligned,
-        /// Share of the serving compute of firms without models of their own that runs open models (share).
+        /// Largest share of the serving compute of firms without models of their own that runs open models (share).
         self_host_share,
+        /// Speed at which compute for serving follows demand (1/month); shared with data centres.
+        service_share_adjustment,
+        /// Least share of compute that serves (share); shared with data centres.
+        serving_share_floor,
         /// Margin of hosts of open models over their cost (share).
         self_host_margin,
         /// Serving efficiency of hosts of open models, relative to the developer's own (1).
         self_host_efficiency,
         /// Speed at which posted prices move to their target (1/month).
         price_adjustment,
-        /// Margin m₀ of a model that is no better than the best open one (share).
+        /// Margin m₀ of a model that is no better than the best alternative (share).
         price_margin_base,
-        /// ln of margin for each dex of quality above the best open model (1/dex).
+        /// ln of margin for each dex of quality above the best alternative (1/dex).
         price_margin_lead,
         /// Largest lead that is paid for (dex).
         price_lead_cap,
@@ -225,6 +235,8 @@ pub struct Trading {
     pub(crate) access: Vec<f64>,
     /// Position of a developer's home, `[developer]`.
     pub(crate) home: Vec<usize>,
+    /// Best quality that a developer has on sale, dex; minus infinity: nothing, `[developer]`.
+    pub(crate) best: Vec<f64>,
     /// Whether a developer serves abroad, `[developer]`.
     pub(crate) abroad: Vec<bool>,
     /// Whether a developer's weights may be used by anybody, `[developer]`.
@@ -257,6 +269,8 @@ pub struct Trading {
     pub(crate) unit_energy: Vec<f64>,
     /// Compute that hosts offer for open models: country, host, H100e.
     pub(crate) hosts: Vec<(CountryId, FirmId, f64)>,
+    /// Share of hosts' compute that runs open models, `[country]`.
+    pub(crate) host_share: Vec<f64>,
     /// Compute wanted over compute of hosts, `[country]`.
     pub(crate) host_pressure: Vec<f64>,
     /// Share of wanted tokens that hosts served in the first pass, `[country]`.
@@ -355,6 +369,7 @@ pub(crate) fn start(
         floor: vec![f64::NAN; hosted],
         ln_price: vec![f64::NAN; hosted],
         home: developers.iter().map(|f| home_of[f.index()].index()).collect(),
+        best: vec![f64::NEG_INFINITY; developers.len()],
         abroad: vec![true; developers.len()],
         weights: vec![false; developers.len()],
         constrained: developers
@@ -367,6 +382,7 @@ pub(crate) fn start(
         unit_energy: vec![0.0; firms.len()],
         host_pressure: vec![0.0; countries.len()],
         host_served: vec![1.0; countries.len()],
+        host_share: vec![0.0; countries.len()],
         open_price: vec![f64::NAN; countries.len() * SELF_HOSTED],
         open_unit: vec![f64::NAN; countries.len()],
         shares: vec![0.0; countries.len() * options],
