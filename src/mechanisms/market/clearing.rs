@@ -102,6 +102,21 @@ pub(crate) fn choose(
             };
             *weight = *habit;
         }
+        // Who knows nobody whose models are within reach buys nothing.
+        let mut unaware = 1.0;
+        for d in 0..developers {
+            let hosted_here = row[d * TIERS..(d + 1) * TIERS].iter().any(|u| u.is_finite());
+            let open_here = (hosted..options).any(|k| t.origin[k - hosted] == d && row[k].is_finite());
+            let reach = if open_here {
+                1.0
+            } else if hosted_here {
+                t.access[c * developers + d]
+            } else {
+                0.0
+            };
+            unaware *= 1.0 - reach * demand.awareness[t.developers[d].index()];
+        }
+        let aware = 1.0 - unaware;
         // Shares within each nest, times the share of the nest.
         let mut nests = [f64::NEG_INFINITY; 2];
         for (n, (from, to)) in [(0, hosted), (hosted, options)].into_iter().enumerate() {
@@ -127,19 +142,20 @@ pub(crate) fn choose(
                 for share in &mut row[from..to] {
                     *share /= sum;
                 }
-                nests[n] = lambda * (maths::ln(sum) + most);
+                // Among those who know somebody.
+                nests[n] = lambda * (maths::ln(sum / aware) + most);
             }
         }
         let top = nests[0].max(nests[1]).max(-p.outside_gap);
         let weights = [nests[0], nests[1], -p.outside_gap].map(|v| maths::exp(v - top));
         let sum = weights[0] + weights[1] + weights[2];
         for share in &mut row[..hosted] {
-            *share *= weights[0] / sum;
+            *share *= aware * weights[0] / sum;
         }
         for share in &mut row[hosted..] {
-            *share *= weights[1] / sum;
+            *share *= aware * weights[1] / sum;
         }
-        t.nothing[c] = weights[2] / sum;
+        t.nothing[c] = 1.0 - aware * (weights[0] + weights[1]) / sum;
     }
 }
 

@@ -40,7 +40,9 @@
 //! developers, open models on the country's own compute, and nothing.
 //!
 //! `V = μ_q q − μ_p ln p − μ_T D − latency − ration · unserved`, `P_k ∝ w_k a_k e^(u_k)` within a nest,
-//! `u_k' = lock · u_k + (1 − lock) V_k / λ`, nest value `λ ln Σ w a e^u`, nothing = best offer − gap.
+//! `u_k' = lock · u_k + (1 − lock) V_k / λ`, nest value `λ ln (Σ w a e^u / W)`, nothing = best offer − gap. Only
+//! those choose who know somebody within reach, a part `W = 1 − Π (1 − w_d a_d)` over developers: the
+//! discovery of AI is that somebody becomes known.
 //!
 //! Where infrastructure is short, price weighs more: `μ_p (1 + θ x)`, `x` the infrastructure constraint
 //! (`θ = price_weight_poor`, counted from the price of the best offer, so that it moves shares and not their sum).
