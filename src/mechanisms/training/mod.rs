@@ -579,8 +579,11 @@ fn compare_releases(
 }
 
 /// log10 of the largest run that a developer dares: a step above its own largest, or a step below the
-/// largest of anybody, whichever is more.
+/// largest of anybody, whichever is more; anything where nobody has trained a model yet (both 0).
 fn dared(p: &TrainingParameters, own: f64, largest: f64) -> f64 {
+    if own.max(largest) <= 0.0 {
+        return f64::INFINITY;
+    }
     (own + p.run_step_dex).max(largest - p.run_step_dex)
 }
 

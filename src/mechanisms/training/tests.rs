@@ -345,6 +345,7 @@ fn runs_grow_by_steps() {
     assert!((dared(&p, 24.0, 24.5) - 25.0).abs() < 1e-12);
     // A newcomer starts where the world was a step ago.
     assert!((dared(&p, 0.0, 25.3) - 24.3).abs() < 1e-12);
+    assert_eq!(dared(&p, 0.0, 0.0), f64::INFINITY);
     // 10^19 FLOP/s yield 10^25.6 in four months, but with 10^22.6 behind it the firm dares 10^23.6.
     let firm = FirmRow {
         deployed_log10_flop: Some(22.6),
