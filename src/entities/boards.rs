@@ -260,6 +260,12 @@ pub struct Frontier {
     pub closed: Vec<f64>,
     /// Best possible capability of developers that publish their weights, dex.
     pub open: Vec<f64>,
+    /// Best quality released so far, dex: constrained, unconstrained, closed, open.
+    pub released: [Vec<f64>; 4],
+    /// Months by which what the constrained group has released trails (negative: leads).
+    pub released_lag_months: f64,
+    /// Months by which released open models trail closed ones (negative: lead).
+    pub open_released_lag_months: f64,
     /// Months by which the constrained frontier trails (negative: leads).
     pub lag_months: f64,
     /// Months by which developers with open weights trail those without (negative: lead).

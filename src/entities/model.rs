@@ -29,6 +29,8 @@ pub struct TrainingRun {
     pub log10_flop: f64,
     /// ln of training efficiency at that scale when the run started.
     pub ln_a_effective: f64,
+    /// Whether the run is a fact of the script, and its quality without noise.
+    pub scripted: bool,
     /// The start in the event log.
     pub event: Option<EventId>,
 }

@@ -28,6 +28,12 @@ crate::choice! {
         TrainingRun = "training_run",
         /// Token price of the named firms is multiplied by `quantity`: a price cut.
         TokenPrice = "token_price",
+        /// The named firms begin to train large models of their own; before, only scripted runs.
+        Lab = "lab",
+        /// The named firms open their service at home, and their weights, if open, may be used; not before.
+        Service = "service",
+        /// The named firms open their service abroad; not before.
+        ServiceAbroad = "service_abroad",
     }
 }
 
@@ -123,7 +129,29 @@ pub struct Script {
     pub frontier: Vec<FrontierRow>,
 }
 
+/// Whether an opening of `kind` has come for `subject`: no event of the kind names it, or one that does
+/// has begun.
+#[must_use]
+pub fn opened(shocks: &[ShockRow], kind: ShockKind, subject: &str, month: Month) -> bool {
+    let mut named = false;
+    for shock in shocks.iter().filter(|shock| shock.kind == kind) {
+        if shock.subjects.is_empty() || shock.subjects.iter().any(|one| one == subject) {
+            if shock.month <= month {
+                return true;
+            }
+            named = true;
+        }
+    }
+    !named
+}
+
 impl Script {
+    /// [`opened`] in this script.
+    #[must_use]
+    pub fn opened(&self, kind: ShockKind, subject: &str, month: Month) -> bool {
+        opened(&self.shocks, kind, subject, month)
+    }
+
     /// Events that begin in `month`, with their positions.
     pub fn beginning(&self, month: Month) -> impl Iterator<Item = (usize, &ShockRow)> {
         self.shocks.iter().enumerate().filter(move |(_, shock)| shock.month == month)
@@ -136,5 +164,31 @@ impl Script {
                 && shock.month <= month
                 && shock.months.is_none_or(|n| month < shock.month + n as i32)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_opening_binds_only_those_it_names() {
+        let month = Month::new(2023, 9);
+        let shock = ShockRow {
+            id: "service".to_owned(),
+            name: "licences".to_owned(),
+            month,
+            kind: ShockKind::Service,
+            subjects: vec!["a".to_owned()],
+            quantity: 1.0,
+            months: None,
+            caused_by: None,
+            source: "test".to_owned(),
+        };
+        let script = Script { shocks: vec![shock], ..Script::default() };
+        assert!(!script.opened(ShockKind::Service, "a", month - 1));
+        assert!(script.opened(ShockKind::Service, "a", month));
+        assert!(script.opened(ShockKind::Service, "b", month - 1), "nobody names b");
+        assert!(script.opened(ShockKind::Lab, "a", month - 1), "another kind");
     }
 }

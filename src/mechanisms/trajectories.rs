@@ -143,7 +143,8 @@ fn run(case: &Case) -> Vec<Year> {
         frontier: table(),
         ..Script::default()
     };
-    let (memory, book) = training::start(&training, &case.switches, &rows, &luck, START);
+    let (memory, book) =
+        training::start(&training, &case.switches, &rows, &script.shocks, &luck, START);
     world.insert_resource(training::frontier(&script.frontier, &rows, &book, START));
     world.insert_resource(memory);
     world.insert_resource(book);

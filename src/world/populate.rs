@@ -160,7 +160,7 @@ pub fn populate(definition: &Definition, luck: Luck, keep_events: bool) -> World
     let mut frontier = d.frontier.clone();
     frontier.sort_by(|a, b| (a.month, &a.id).cmp(&(b.month, &b.id)));
     let (training, models) =
-        training::start(world.resource(), &d.head.switches, &d.firms, &luck, start);
+        training::start(world.resource(), &d.head.switches, &d.firms, &d.events, &luck, start);
     let rows =
         [1, d.firms.len(), d.vendors.len(), d.countries.len(), catalogue.skus.len(), d.lines.len()];
 

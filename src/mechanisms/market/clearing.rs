@@ -69,7 +69,9 @@ pub(crate) fn choose(
         let row = &mut t.shares[c * options..(c + 1) * options];
         let poor = p.price_weight * p.price_weight_poor * country.row.infrastructure_constraint;
         for (k, weight) in row.iter_mut().enumerate() {
-            let (value, place) = if k < hosted {
+            let (value, place) = if k < hosted && !t.abroad[k / TIERS] && t.home[k / TIERS] != c {
+                (f64::NEG_INFINITY, 0.0)
+            } else if k < hosted {
                 let dearer = if poor > 0.0 && t.ln_price[k].is_finite() {
                     poor * (t.ln_price[k] - best_ln_price)
                 } else {
@@ -83,7 +85,8 @@ pub(crate) fn choose(
                     let ln_price = ln_price_of(price, settings.quantum);
                     let value = p.quality_weight * (t.quality[k] - best_quality)
                         - p.price_weight * ln_price
-                        - poor * (ln_price - best_ln_price);
+                        - poor * (ln_price - best_ln_price)
+                        - p.ration_penalty * (1.0 - t.host_served[c]);
                     (value - best, t.open_geography[c * developers + t.origin[s]])
                 } else {
                     (f64::NEG_INFINITY, 0.0)
@@ -99,6 +102,21 @@ pub(crate) fn choose(
             };
             *weight = *habit;
         }
+        // Who knows nobody whose models are within reach buys nothing.
+        let mut unaware = 1.0;
+        for d in 0..developers {
+            let hosted_here = row[d * TIERS..(d + 1) * TIERS].iter().any(|u| u.is_finite());
+            let open_here = (hosted..options).any(|k| t.origin[k - hosted] == d && row[k].is_finite());
+            let reach = if open_here {
+                1.0
+            } else if hosted_here {
+                t.access[c * developers + d]
+            } else {
+                0.0
+            };
+            unaware *= 1.0 - reach * demand.awareness[t.developers[d].index()];
+        }
+        let aware = 1.0 - unaware;
         // Shares within each nest, times the share of the nest.
         let mut nests = [f64::NEG_INFINITY; 2];
         for (n, (from, to)) in [(0, hosted), (hosted, options)].into_iter().enumerate() {
@@ -124,19 +142,20 @@ pub(crate) fn choose(
                 for share in &mut row[from..to] {
                     *share /= sum;
                 }
-                nests[n] = lambda * (maths::ln(sum) + most);
+                // Among those who know somebody.
+                nests[n] = lambda * (maths::ln(sum / aware) + most);
             }
         }
         let top = nests[0].max(nests[1]).max(-p.outside_gap);
         let weights = [nests[0], nests[1], -p.outside_gap].map(|v| maths::exp(v - top));
         let sum = weights[0] + weights[1] + weights[2];
         for share in &mut row[..hosted] {
-            *share *= weights[0] / sum;
+            *share *= aware * weights[0] / sum;
         }
         for share in &mut row[hosted..] {
-            *share *= weights[1] / sum;
+            *share *= aware * weights[1] / sum;
         }
-        t.nothing[c] = weights[2] / sum;
+        t.nothing[c] = 1.0 - aware * (weights[0] + weights[1]) / sum;
     }
 }
 
@@ -233,8 +252,12 @@ pub(crate) fn clear(
             }
             served[at] = if wanted[at] > left[at] { left[at] / wanted[at] } else { 1.0 };
             left[at] = if wanted[at] >= left[at] { 0.0 } else { left[at] - wanted[at] };
-            if pass == 0 && at < roster.firms.len() {
-                t.served[at] = served[at];
+            if pass == 0 {
+                if at < roster.firms.len() {
+                    t.served[at] = served[at];
+                } else {
+                    t.host_served[at - roster.firms.len()] = served[at];
+                }
             }
         }
         for c in 0..nations {

@@ -109,7 +109,7 @@ fn multiply_odds(w: f64, odds: f64) -> f64 {
     if after > 0.0 { (w * odds / after).clamp(0.0, 1.0) } else { w }
 }
 
-/// Lets awareness of each developer grow where its best model is near the best anywhere.
+/// Lets awareness of each developer grow where its best model is near the best on offer there.
 pub(crate) fn spread_awareness(
     p: Res<MarketParameters>,
     settings: Res<Settings>,
@@ -137,45 +137,66 @@ pub(crate) fn spread_awareness(
             );
         }
     }
-    let best = (0..offers.quality.len())
-        .map(|tier| renown(&p, &offers, tier, settings.quantum))
-        .fold(f64::NEG_INFINITY, f64::max);
-    for (d, firm) in firms
+    let developers = trading.developers.len();
+    let renowns: Vec<f64> = (0..developers)
+        .map(|d| {
+            (d * TIERS..(d + 1) * TIERS)
+                .map(|tier| renown(&p, &offers, tier, settings.quantum))
+                .fold(f64::NEG_INFINITY, f64::max)
+        })
+        .collect();
+    let jumps: Vec<f64> = firms
         .iter_many(trading.developers.iter().map(|f| roster.firms[f.index()]))
         .flatten()
-        .enumerate()
-    {
-        let mine = (d * TIERS..(d + 1) * TIERS)
-            .map(|tier| renown(&p, &offers, tier, settings.quantum))
-            .fold(f64::NEG_INFINITY, f64::max);
-        // 1 within the gap, 0 beyond twice the gap.
-        let near = if mine.is_finite() && p.awareness_gap_dex > 0.0 {
-            (2.0 - (best - mine) / p.awareness_gap_dex).clamp(0.0, 1.0)
-        } else {
-            0.0
-        };
-        let mut jump = 1.0;
-        for (_, shock) in script.beginning(clock.now) {
-            if shock.kind == ShockKind::Awareness
-                && (shock.subjects.is_empty() || shock.subjects.contains(&firm.row.id))
-            {
-                jump *= shock.quantity;
-            }
-        }
-        if near == 0.0 && jump == 1.0 && switches.awareness {
-            continue;
-        }
-        let mut each = countries.iter_many_mut(&roster.countries);
-        while let Some(Ok((_, mut demand))) = each.fetch_next() {
-            let w = &mut demand.awareness[firm.id.index()];
+        .map(|firm| {
+            script
+                .beginning(clock.now)
+                .filter(|(_, shock)| {
+                    shock.kind == ShockKind::Awareness
+                        && (shock.subjects.is_empty() || shock.subjects.contains(&firm.row.id))
+                })
+                .map(|(_, shock)| shock.quantity)
+                .product()
+        })
+        .collect();
+    let mut each = countries.iter_many_mut(&roster.countries);
+    while let Some(Ok((country, mut demand))) = each.fetch_next() {
+        let c = country.id.index();
+        let best = best_within_reach(&p, &trading, &renowns, c);
+        for d in 0..developers {
+            let w = &mut demand.awareness[trading.developers[d].index()];
             if !switches.awareness {
                 *w = 1.0;
                 continue;
             }
-            *w = multiply_odds(*w, jump);
+            let there = trading.abroad[d] || trading.weights[d] || trading.home[d] == c;
+            let near = if there { nearness(&p, best - renowns[d]) } else { 0.0 };
+            *w = multiply_odds(*w, jumps[d]);
             *w = (*w + near * p.awareness_growth * *w * (1.0 - *w)).min(1.0);
         }
     }
+}
+
+/// 1 for a provider that trails by no more than the gap, 0 beyond twice the gap.
+fn nearness(p: &MarketParameters, trail: f64) -> f64 {
+    if trail.is_finite() && p.awareness_gap_dex > 0.0 {
+        (2.0 - trail / p.awareness_gap_dex).clamp(0.0, 1.0)
+    } else {
+        0.0
+    }
+}
+
+/// The renown to be measured by in country `c`: the best that is on offer there, less `ln(1/access)/μ_q`
+/// where it reaches a part of the users only.
+fn best_within_reach(p: &MarketParameters, t: &Trading, renowns: &[f64], c: usize) -> f64 {
+    let mut best = f64::NEG_INFINITY;
+    for (d, renown) in renowns.iter().enumerate() {
+        let reach = t.access[c * renowns.len() + d];
+        if (t.abroad[d] || t.home[d] == c) && reach > 0.0 && p.quality_weight > 0.0 {
+            best = best.max(renown + maths::ln(reach) / p.quality_weight);
+        }
+    }
+    best
 }
 
 #[cfg(test)]
@@ -217,6 +238,27 @@ mod tests {
         // A rise is clipped at the lowest pace: 0.1^0.5 = 0.31623.
         d.ln_price_history[0] = 3.0;
         assert!((pace(&p, &d, 20) - 0.316_227_766).abs() < 1e-9);
+    }
+
+    #[test]
+    fn providers_are_measured_by_what_is_within_reach() {
+        let mut p = MarketParameters::from_values(&mut |_| 1.0);
+        (p.quality_weight, p.awareness_gap_dex) = (2.0, 0.5);
+        let t = Trading {
+            home: vec![0, 1],
+            abroad: vec![true, false],
+            // The foreign one reaches a seventh of the users of country 1.
+            access: vec![1.0, 1.0, 1.0 / 7.0, 1.0],
+            ..Trading::default()
+        };
+        let renowns = [26.0, 25.3];
+        assert_eq!(best_within_reach(&p, &t, &renowns, 0), 26.0);
+        // 26 − ln 7 / 2 = 25.027 < 25.3: the domestic one leads at home.
+        assert_eq!(best_within_reach(&p, &t, &renowns, 1), 25.3);
+        assert_eq!(nearness(&p, 0.0), 1.0);
+        assert!((nearness(&p, 0.7) - 0.6).abs() < 1e-12);
+        assert_eq!(nearness(&p, 1.1), 0.0);
+        assert_eq!(nearness(&p, f64::INFINITY), 0.0);
     }
 
     #[test]

@@ -41,7 +41,7 @@ crate::metrics! {
         ENERGY_RATIO = "serving_energy_ratio", "ratio", "The same with energy (kWh per million tokens at equal quality).";
         PRICE_RATIO = "flagship_price_ratio", "ratio", "Median posted price of the big tier over constrained developers, over the same of unconstrained ones.";
         REFERENCE_PRICE = "cheapest_reference_price_usd_m", "USD/M tokens", "Lowest posted price among hosted tiers of quality ≥ reference_quality (the level of the 2.1e25 FLOP model of 2022).";
-        ROUTER_SHARE = "router_share", "share", "Observation operator of a neutral router: share of constrained developers' hosted tiers in P ∝ w e^(μ_q q − f μ_p ln p), f = router_price_factor, w = mean awareness outside China (by spend) with its odds multiplied by router_awareness_odds.";
+        ROUTER_SHARE = "router_share", "share", "Observation operator of a neutral router: share of constrained developers' hosted tiers, where they serve abroad, in P ∝ w e^(μ_q q − f μ_p ln p), f = router_price_factor, w = mean awareness outside China (by spend) with its odds multiplied by router_awareness_odds.";
         SERVING_USE = "serving_utilisation", "share", "Compute used over compute for serving, all developers and hosts of open models.";
         OPEN_DOWNLOADS = "open_download_share", "share", "Tokens run from open weights of the constrained group's developers over all tokens run from open weights on countries' own compute: stands for downloads of open models.";
         COST_CONSTRAINED = "cost_per_token_usd_m_constrained", "USD/M tokens", "Fleet-average cost of tokens served, mean over the constrained group's developers weighted by their tokens.";
@@ -378,7 +378,7 @@ pub(crate) fn measure(
         let odds = p.router_awareness_odds;
         let w = odds * w / (1.0 + (odds - 1.0) * w);
         let u = p.quality_weight * below - p.router_price_factor * p.price_weight * t.ln_price[k];
-        let weight = w * maths::exp(u);
+        let weight = if t.abroad[k / TIERS] { w * maths::exp(u) } else { 0.0 };
         router += weight;
         if side == Some(0) {
             router_constrained += weight;

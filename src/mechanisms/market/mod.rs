@@ -14,8 +14,9 @@
 //! Tokens are spend over price, so a fall in price cannot feed on itself without end.
 //!
 //! **Awareness** `w` of a firm's models in a country: `w' = w + r n w (1 − w)`, nearness
-//! `n = clip(2 − trail / gap, 0, 1)`: 1 while the firm's best tier trails the best anywhere by less
-//! than a gap (dex), 0 beyond twice the gap. What is talked about is quality, and a low price by as
+//! `n = clip(2 − trail / gap, 0, 1)`: 1 while the firm's best tier trails the best on offer there by less
+//! than a gap (dex), 0 beyond twice the gap. An offer that reaches a share of the country's users counts
+//! `ln(share)/μ_q` less. What is talked about is quality, and a low price by as
 //! much as a parameter says (0: not at all): `q − ω (μ_p / μ_q) ln p`. Scripted events multiply odds `w / (1 − w)`.
 //!
 //! **Offers** ([`offers`]). An H100e serves in a month
@@ -28,7 +29,8 @@
 //!
 //! `ln p* = ln cost + ln(1 + m₀) + m_q min(lead, cap) + ln(home factor) + scarcity`, and never below energy + running,
 //!
-//! `lead` = quality above the best open model (dex), the home factor stands for competition and subsidy among
+//! `lead` = quality above the best alternative (dex): the best open model, or the best that a rival sells in
+//! the developer's home market, less `ln(1/access)/μ_q` where it reaches a part of the users; the home factor stands for competition and subsidy among
 //! Chinese hosts, `scarcity' = clip(scarcity + η_p clip(ln(pressure / target), −2, 2))`, pressure =
 //! compute wanted at posted prices over compute for serving; idleness alone does not take it below a floor. A scripted price cut multiplies
 //! posted prices and moves scarcity by its ln; while it lasts scarcity does not rise (a price
@@ -38,7 +40,9 @@
 //! developers, open models on the country's own compute, and nothing.
 //!
 //! `V = μ_q q − μ_p ln p − μ_T D − latency − ration · unserved`, `P_k ∝ w_k a_k e^(u_k)` within a nest,
-//! `u_k' = lock · u_k + (1 − lock) V_k / λ`, nest value `λ ln Σ w a e^u`, nothing = best offer − gap.
+//! `u_k' = lock · u_k + (1 − lock) V_k / λ`, nest value `λ ln (Σ w a e^u / W)`, nothing = best offer − gap. Only
+//! those choose who know somebody within reach, a part `W = 1 − Π (1 − w_d a_d)` over developers: the
+//! discovery of AI is that somebody becomes known.
 //!
 //! Where infrastructure is short, price weighs more: `μ_p (1 + θ x)`, `x` the infrastructure constraint
 //! (`θ = price_weight_poor`, counted from the price of the best offer, so that it moves shares and not their sum).
@@ -48,7 +52,13 @@
 //! with `u = V/λ − entry`. `D = bloc distance + weight · |ideal point of the country − of the developer's home|`,
 //! times a factor for open weights that one runs oneself. Access `a`: foreign APIs in China, US and
 //! allied APIs in barred countries (tier 3), Chinese APIs in the US and its allies; latency where
-//! no site of the developer's country stands.
+//! no site of the developer's country stands. A developer sells at home from the month of its event
+//! `service` on (no such event: always) and abroad from `service_abroad` on; until then nobody there can
+//! choose it, and awareness of it does not grow, except where its weights may be used.
+//!
+//! **Hosts**, firms without models of their own, run open models on a part of their compute that moves as
+//! developers' does: `s' = clip(s + r (min(pressure, 2) − target), floor, most)`, by country, 0 while no weights
+//! may be used.
 //!
 //! **Clearing**: prices are posted; each firm's compute is one pool for its tiers, each country's
 //! host compute one for its open models. What a pool cannot serve is rationed alike for all buyers; a
@@ -149,17 +159,21 @@ crate::parameters! {
         access_us_in_barred,
         /// Share of users in the US and its allies whom Chinese APIs reach (share).
         access_china_in_aligned,
-        /// Share of the serving compute of firms without models of their own that runs open models (share).
+        /// Largest share of the serving compute of firms without models of their own that runs open models (share).
         self_host_share,
+        /// Speed at which compute for serving follows demand (1/month); shared with data centres.
+        service_share_adjustment,
+        /// Least share of compute that serves (share); shared with data centres.
+        serving_share_floor,
         /// Margin of hosts of open models over their cost (share).
         self_host_margin,
         /// Serving efficiency of hosts of open models, relative to the developer's own (1).
         self_host_efficiency,
         /// Speed at which posted prices move to their target (1/month).
         price_adjustment,
-        /// Margin m₀ of a model that is no better than the best open one (share).
+        /// Margin m₀ of a model that is no better than the best alternative (share).
         price_margin_base,
-        /// ln of margin for each dex of quality above the best open model (1/dex).
+        /// ln of margin for each dex of quality above the best alternative (1/dex).
         price_margin_lead,
         /// Largest lead that is paid for (dex).
         price_lead_cap,
@@ -221,6 +235,14 @@ pub struct Trading {
     pub open_geography: Vec<f64>,
     /// Share of users whom a developer's API reaches, `[country][developer]`.
     pub access: Vec<f64>,
+    /// Position of a developer's home, `[developer]`.
+    pub home: Vec<usize>,
+    /// Best quality that a developer has on sale, dex; minus infinity: nothing, `[developer]`.
+    pub best: Vec<f64>,
+    /// Whether a developer serves abroad, `[developer]`.
+    pub abroad: Vec<bool>,
+    /// Whether a developer's weights may be used by anybody, `[developer]`.
+    pub weights: Vec<bool>,
     /// ln of what scarcity adds to the price, `[firm]`.
     pub scarcity: Vec<f64>,
     /// Compute wanted over compute for serving, `[firm]`.
@@ -249,8 +271,12 @@ pub struct Trading {
     pub unit_energy: Vec<f64>,
     /// Compute that hosts offer for open models: country, host, H100e.
     pub hosts: Vec<(CountryId, FirmId, f64)>,
-    /// Share of host compute used last month, `[country]`.
+    /// Share of hosts' compute that runs open models, `[country]`.
+    pub host_share: Vec<f64>,
+    /// Compute wanted over compute of hosts, `[country]`.
     pub host_pressure: Vec<f64>,
+    /// Share of wanted tokens that hosts served in the first pass, `[country]`.
+    pub host_served: Vec<f64>,
     /// Price of self-hosted tokens, USD per million, `[country][self-hosted]`.
     pub open_price: Vec<f64>,
     /// Cost of an H100e-month of host compute, USD, `[country]`.
@@ -344,6 +370,10 @@ pub(crate) fn start(
         quality: vec![f64::NAN; options],
         floor: vec![f64::NAN; hosted],
         ln_price: vec![f64::NAN; hosted],
+        home: developers.iter().map(|f| home_of[f.index()].index()).collect(),
+        best: vec![f64::NEG_INFINITY; developers.len()],
+        abroad: vec![true; developers.len()],
+        weights: vec![false; developers.len()],
         constrained: developers
             .iter()
             .map(|f| firms[f.index()].group == Group::Constrained)
@@ -353,6 +383,8 @@ pub(crate) fn start(
         unit_floor: vec![0.0; firms.len()],
         unit_energy: vec![0.0; firms.len()],
         host_pressure: vec![0.0; countries.len()],
+        host_served: vec![1.0; countries.len()],
+        host_share: vec![0.0; countries.len()],
         open_price: vec![f64::NAN; countries.len() * SELF_HOSTED],
         open_unit: vec![f64::NAN; countries.len()],
         shares: vec![0.0; countries.len() * options],

@@ -41,6 +41,27 @@ pub(crate) fn scarcer(p: &MarketParameters, scarcity: f64, pressure: f64) -> f64
     next.max(scarcity.min(p.scarcity_low)).min(p.scarcity_high)
 }
 
+/// Share of hosts' compute that runs open models next month: hosts move machines as developers do,
+/// `s + r (min(pressure, 2) − target)`, from a floor to the most that their own clients leave.
+fn host_share(p: &MarketParameters, share: f64, pressure: f64) -> f64 {
+    let step = p.service_share_adjustment * (pressure.min(2.0) - p.serving_utilisation_target);
+    (share + step).max(p.serving_share_floor).min(p.self_host_share)
+}
+
+/// Best quality of a rival of developer `d` in its home market, dex: what users whom the rival does not
+/// reach are worth in quality, `ln(access)/μ_q`, is taken off.
+fn best_rival(p: &MarketParameters, t: &Trading, d: usize) -> f64 {
+    let (home, developers) = (t.home[d], t.developers.len());
+    let mut best = f64::NEG_INFINITY;
+    for j in (0..developers).filter(|j| *j != d && (t.abroad[*j] || t.home[*j] == home)) {
+        let reach = t.access[home * developers + j];
+        if reach > 0.0 && p.quality_weight > 0.0 {
+            best = best.max(t.best[j] + maths::ln(reach) / p.quality_weight);
+        }
+    }
+    best
+}
+
 /// Cost of compute for an H100e-month, by firm: fleet average, from chips bought today,
 /// and the part that ends when the machines stop.
 pub(crate) fn cost_compute(
@@ -131,10 +152,27 @@ pub(crate) fn post_prices(
 ) {
     let (t, offers) = (&mut *trading, &mut *offers);
     let open = models.best_open.map_or(f64::NEG_INFINITY, |id| models.models[id as usize].quality);
+    // Who is on sale where, and with what at best.
+    t.best.fill(f64::NEG_INFINITY);
+    for d in 0..t.developers.len() {
+        let id = t.developers[d];
+        let Ok((firm, compute, _)) = firms.get(roster.firms[id.index()]) else { continue };
+        let on_sale = script.opened(ShockKind::Service, &firm.row.id, clock.now);
+        t.abroad[d] = on_sale && script.opened(ShockKind::ServiceAbroad, &firm.row.id, clock.now);
+        t.weights[d] = on_sale && firm.row.open_weights;
+        if on_sale && compute.serving_h100e > 0.0 {
+            let deployed = models.deployed.get(id.index()).into_iter().flatten().flatten();
+            t.best[d] = deployed
+                .map(|id| models.models[*id as usize].quality)
+                .fold(f64::NEG_INFINITY, f64::max);
+        }
+    }
     for d in 0..t.developers.len() {
         let id = t.developers[d];
         let Ok((firm, compute, lab)) = firms.get(roster.firms[id.index()]) else { continue };
         let i = id.index();
+        let on_sale = t.best[d] > f64::NEG_INFINITY;
+        let alternative = open.max(best_rival(&p, t, d));
         let a = gain(maths::exp(lab.ln_a_serve), p.serving_gain_limit);
         let chinese = countries
             .get(roster.countries[firm.home.index()])
@@ -176,7 +214,7 @@ pub(crate) fn post_prices(
             let model = model.map(|id| &models.models[id as usize]);
             let per = model.map_or(0.0, |m| m.tokens_m_per_h100e * a);
             let unit = t.unit_cost[i];
-            if compute.serving_h100e <= 0.0 || per <= 0.0 || !unit.is_finite() {
+            if !on_sale || compute.serving_h100e <= 0.0 || per <= 0.0 || !unit.is_finite() {
                 t.per_h100e[k] = 0.0;
                 t.quality[k] = f64::NAN;
                 offers.quality[k] = f64::NAN;
@@ -188,8 +226,7 @@ pub(crate) fn post_prices(
             }
             let quality = model.map_or(f64::NAN, |m| m.quality);
             let cost = unit / per;
-            let lead = if open.is_finite() { quality - open } else { p.price_lead_cap };
-            let lead = lead.clamp(0.0, p.price_lead_cap);
+            let lead = (quality - alternative).clamp(0.0, p.price_lead_cap);
             // Logarithms of quanta, so that currency is a unit.
             let quantum = settings.quantum;
             let wanted = maths::ln(cost / quantum * (1.0 + p.price_margin_base) * factor)
@@ -218,7 +255,7 @@ pub(crate) fn post_prices(
 /// Finds the best open models and what countries can run them on.
 ///
 /// A host is a firm without models of its own; its compute for serving stands where its
-/// sites draw power. A token costs the host's capital and running cost, energy at the
+/// sites draw power. The part of it that runs open models follows demand, country by country. A token costs the host's capital and running cost, energy at the
 /// country's price and PUE, and the host's margin.
 pub(crate) fn host_open_models(
     p: Res<MarketParameters>,
@@ -270,12 +307,17 @@ pub(crate) fn host_open_models(
             t.hosts.push((site.country, site.owner, halls.drawn_mw));
         }
     }
+    let none = offers.self_hosted.iter().all(Option::is_none);
+    for (share, pressure) in t.host_share.iter_mut().zip(&t.host_pressure) {
+        *share = if none { 0.0 } else { host_share(&p, *share, *pressure) };
+    }
     for i in 0..roster.firms.len() {
         let drawn: f64 = t.hosts.iter().filter(|h| h.1.index() == i).map(|h| h.2).sum();
         let Ok((_, compute)) = firms.get(roster.firms[i]) else { continue };
         if drawn > 0.0 {
             for host in t.hosts.iter_mut().filter(|h| h.1.index() == i) {
-                host.2 *= on * p.self_host_share * compute.serving_h100e / drawn;
+                let share = t.host_share[host.0.index()];
+                host.2 *= on * share * compute.serving_h100e / drawn;
             }
         }
     }
@@ -321,6 +363,39 @@ pub(crate) fn host_open_models(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hosts_move_machines_to_open_models_as_demand_comes() {
+        let mut p = MarketParameters::from_values(&mut |_| 1.0);
+        (p.service_share_adjustment, p.serving_utilisation_target) = (0.03, 0.85);
+        (p.serving_share_floor, p.self_host_share) = (0.02, 0.4);
+        // The first month: nobody asked yet.
+        assert!((host_share(&p, 0.0, 0.0) - 0.02).abs() < 1e-12);
+        // Twice as much wanted as there is, or more: 0.02 + 0.03 · 1.15 = 0.054 5.
+        assert!((host_share(&p, 0.02, 2.0) - 0.0545).abs() < 1e-12);
+        assert!((host_share(&p, 0.02, 9.0) - 0.0545).abs() < 1e-12);
+        // Never more than clients leave.
+        assert!((host_share(&p, 0.39, 2.0) - 0.4).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_lead_is_counted_from_the_best_rival_within_reach() {
+        let p = MarketParameters { quality_weight: 2.0, ..MarketParameters::from_values(&mut |_| 1.0) };
+        let t = Trading {
+            developers: (0..3).map(crate::entities::FirmId::at).collect(),
+            home: vec![0, 0, 1],
+            abroad: vec![true, false, true],
+            best: vec![26.0, 25.0, 25.5],
+            // Country 0: all in reach of a third; country 1: nobody foreign.
+            access: vec![1.0, 1.0, 1.0 / 3.0, 0.0, 0.0, 1.0],
+            ..Trading::default()
+        };
+        // Of 25.0 whole and 25.5 + ln(1/3)/2 = 24.951 the first.
+        assert!((best_rival(&p, &t, 0) - 25.0).abs() < 1e-12);
+        assert!((best_rival(&p, &t, 1) - 26.0).abs() < 1e-12);
+        // The third has its market to itself.
+        assert_eq!(best_rival(&p, &t, 2), f64::NEG_INFINITY);
+    }
 
     #[test]
     fn idleness_stops_at_the_floor_and_leaves_price_wars_alone() {

@@ -18,9 +18,10 @@
 //!
 //! **Progress**, Δt one month in years:
 //! - `Δln A_x = θ_x (s_x R)^λ A_x^(−β) Δt + spillover + noise`, x train or serve;
-//! - `ΔB = θ_B (s_B R)^λ A_B^(−β) Δt / ln 10 − d_B B Δt + paradigms`, `ln A_B = ln 10 ·` (what own
-//!   research has given to B so far): quality gets harder too, and what it gave fades. Without the
-//!   first B would outgrow everything else by 2035 (6 dex), without the second it would never age;
+//! - `ΔB = θ_B (s_B R)^λ A_B^(−β) Δt / ln 10 − d_B (B − paradigms so far) Δt + paradigms`,
+//!   `ln A_B = ln 10 ·` (what own research has given to B so far): quality gets harder too, and what it gave
+//!   fades. Without the first B would outgrow everything else by 2035 (6 dex), without the second it would
+//!   never age. A paradigm, once mastered, is how models are made: it does not fade;
 //! - `θ_x = (e^(β g_x T) − 1)/(β T) / mean over the observed months of (s_x⁰ R)^λ` along the *observed*
 //!   frontier (table `frontier`, T its length in years), s⁰ the direction at κ̄ = 1: a lab with these
 //!   inputs grows by g_x a year. Growth rates are the parameters, since θ, λ and β are not identified
@@ -603,7 +604,7 @@ pub(crate) fn advance(
         for (total, gain) in lab.gain_serve.iter_mut().zip([gains[1], spilt[1], learnt, noise[1]]) {
             *total += gain;
         }
-        let faded = p.quality_fading * lab.quality_bonus * month;
+        let faded = p.quality_fading * (lab.quality_bonus - lab.gain_quality[1]) * month;
         lab.quality_bonus += gains[2] - faded;
         lab.gain_quality[0] += gains[2];
         lab.gain_quality[2] -= faded;

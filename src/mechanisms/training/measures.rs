@@ -61,8 +61,10 @@ pub(crate) fn measure(
         readings.set(&TOKENS_GAP, mean(groups[0]) - mean(groups[1]));
         readings.set(&TOKENS_GAP_BEST, groups[0].4 - groups[1].4);
         readings.set(&CAPABILITY_LAG, frontier.lag_months);
+        readings.set(&RELEASED_LAG, frontier.released_lag_months);
     }
     readings.set(&OPEN_LAG, frontier.open_lag_months);
+    readings.set(&OPEN_RELEASED_LAG, frontier.open_released_lag_months);
     for (metric, history) in [
         (&FRONTIER_CONSTRAINED, &frontier.constrained),
         (&FRONTIER_UNCONSTRAINED, &frontier.unconstrained),
@@ -90,6 +92,8 @@ pub(crate) fn measure(
 crate::metrics! {
     World {
         CAPABILITY_LAG = "capability_lag_months", "month", "Months since the unconstrained frontier first had the capability that the constrained frontier has now: capability_dex of the best developer of each group, the leader's history never falling, straight between months; negative when the constrained lead.";
+        RELEASED_LAG = "released_lag_months", "month", "Months since the unconstrained group's best released flagship first had the quality of the constrained group's best released flagship, straight between months; negative when the constrained lead. Before the run the frontier table stands in. What an index of tested models sees: a release counts from its month, and nothing moves between releases.";
+        OPEN_RELEASED_LAG = "open_released_lag_months", "month", "The same for released models with weights that may be used behind released models without, whatever their developer's group.";
         OPEN_LAG = "open_lag_months", "month", "The same for developers with open weights behind those without, whatever their group.";
         FRONTIER_CONSTRAINED = "frontier_constrained_dex", "dex", "Highest capability_dex of a constrained developer so far.";
         FRONTIER_UNCONSTRAINED = "frontier_unconstrained_dex", "dex", "Highest capability_dex of an unconstrained developer so far.";

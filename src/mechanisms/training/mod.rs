@@ -19,7 +19,11 @@
 //! **Runs**: a developer without a run under way starts one when its quality would exceed the
 //! deployed model's by `release_gain`, or the deployed model is old and would be beaten, not before a
 //! drawn pause has passed. Weights carry the efficiency of the start and B and D of the release,
-//! `q = log₁₀(C · A_eff) + B + D + noise`. Scripted runs are data: what was under way in January 2022.
+//! `q = log₁₀(C · A_eff) + B + D + noise`. A run is no larger than a step s (`run_step_dex`) above the
+//! developer's largest, or a step below the largest that anybody has finished, whichever is more: laws
+//! of scaling and machines are proven a size at a time, and what others did is known. Who has no
+//! laboratory yet (event `lab`) trains nothing. Scripted runs are data, without noise: what was under
+//! way in January 2022. Weights published before the service opens (event `service`) are for research.
 //!
 //! **Tiers**: the run is the big one; a small one is distilled from it: less compute, less quality.
 //! Tokens of an H100e in a month at A_serve = 1: `τ = τ₀ (C/C₀)^(−ς) · tier factor`. Cost follows the
@@ -42,7 +46,7 @@ use crate::entities::boards::{Frontier, SpendOutlook};
 use crate::entities::chronicle::Chronicle;
 use crate::entities::firm::{Compute, Firm, FirmRow, Group, Lab};
 use crate::entities::model::{Model, ModelBook, Tier, TrainingRun};
-use crate::entities::script::{FrontierRow, Script, ShockKind};
+use crate::entities::script::{FrontierRow, Script, ShockKind, ShockRow, opened};
 use crate::entities::{Clock, FirmId, Roster, Switches};
 use crate::maths;
 use crate::random::{self, Luck, Purpose, Stream};
@@ -76,6 +80,8 @@ crate::parameters! {
         model_age_months,
         /// Longest pause between a release and the next run.
         run_pause_months,
+        /// Step by which a developer's runs may grow, s.
+        run_step_dex,
         /// log10 of the smallest run worth starting.
         smallest_run_log10_flop,
         /// Standard deviation of the quality of a release.
@@ -116,6 +122,8 @@ struct Calendar {
 #[derive(Resource, Clone, Debug)]
 pub struct TrainingMemory {
     calendars: Vec<Calendar>,
+    /// log10 of the largest run of each firm so far, FLOP; 0: none.
+    largest: Vec<f64>,
     released: i64,
     started: i64,
 }
@@ -126,6 +134,7 @@ pub(crate) fn start(
     p: &TrainingParameters,
     switches: &Switches,
     firms: &[FirmRow],
+    shocks: &[ShockRow],
     luck: &Luck,
     start: Month,
 ) -> (TrainingMemory, ModelBook) {
@@ -151,7 +160,7 @@ pub(crate) fn start(
                 month: start - age as i32,
                 quality,
                 log10_flop,
-                open: row.open_weights,
+                open: row.open_weights && opened(shocks, ShockKind::Service, &row.id, start),
                 distilled: 0.0,
             };
             publish(p, &mut book, &run);
@@ -163,7 +172,8 @@ pub(crate) fn start(
             luck: stream,
         });
     }
-    (TrainingMemory { calendars, released: 0, started: 0 }, book)
+    let largest = firms.iter().map(|row| row.deployed_log10_flop.unwrap_or(0.0)).collect();
+    (TrainingMemory { calendars, largest, released: 0, started: 0 }, book)
 }
 
 /// The frontier board at the start: histories of the table's shape, to be anchored in the first
@@ -200,7 +210,10 @@ pub(crate) fn frontier(
         unconstrained: shape.clone(),
         constrained: shape.clone(),
         closed: shape.clone(),
+        released: [shape.clone(), shape.clone(), shape.clone(), shape.clone()],
         open: shape,
+        released_lag_months: 0.0,
+        open_released_lag_months: 0.0,
         lag_months: 0.0,
         open_lag_months: 0.0,
         log10_largest_run: largest,
@@ -454,6 +467,7 @@ fn record(history: &mut Vec<f64>, first: Option<(usize, f64)>, value: Option<f64
 pub(crate) fn release_models(
     clock: Res<Clock>,
     p: Res<TrainingParameters>,
+    script: Res<Script>,
     roster: Res<Roster>,
     mut chronicle: ResMut<Chronicle>,
     mut memory: ResMut<TrainingMemory>,
@@ -464,9 +478,6 @@ pub(crate) fn release_models(
     let memory = &mut *memory;
     let book = &mut *book;
     memory.released = 0;
-    if !book.runs.iter().any(|run| run.end <= clock.now) {
-        return;
-    }
     for (firm, lab) in firms.iter_many(&roster.firms).flatten() {
         let calendar = &mut memory.calendars[firm.id.index()];
         while let Some(at) =
@@ -476,7 +487,7 @@ pub(crate) fn release_models(
             let (noise, pause) = {
                 let mut draws = calendar.luck.month(clock.now);
                 let noise = p.release_noise_dex * draws.normal();
-                (noise, maths::whole_below(draws.uniform() * p.run_pause_months))
+                (if run.scripted { 0.0 } else { noise }, maths::whole_below(draws.uniform() * p.run_pause_months))
             };
             calendar.ready = clock.now + pause as i32;
             let quality = run.log10_flop
@@ -492,11 +503,14 @@ pub(crate) fn release_models(
                     month: clock.now,
                     quality,
                     log10_flop: run.log10_flop,
-                    open: firm.row.open_weights,
+                    open: firm.row.open_weights
+                        && script.opened(ShockKind::Service, &firm.row.id, clock.now),
                     distilled: lab.distilled,
                 },
             );
             memory.released += 1;
+            let own = &mut memory.largest[firm.id.index()];
+            *own = own.max(run.log10_flop);
             frontier.log10_largest_run = frontier.log10_largest_run.max(run.log10_flop);
             if let Some(group) = index_of(firm.row.group) {
                 let largest = &mut frontier.log10_largest_run_group[group];
@@ -524,6 +538,53 @@ pub(crate) fn release_models(
         }
     }
     frontier.best_open = best_open_quality(book);
+    compare_releases(&clock, book, &mut frontier, &firms, &roster);
+}
+
+/// Adds a month to the histories of what has been released, and reads the lags off them.
+fn compare_releases(
+    clock: &Clock,
+    book: &ModelBook,
+    frontier: &mut Frontier,
+    firms: &Query<(&Firm, &Lab)>,
+    roster: &Roster,
+) {
+    let first = clock.elapsed() == 0;
+    // Constrained, unconstrained, closed, open: this month's releases, in the first month all so far.
+    let mut best = [f64::NEG_INFINITY; 4];
+    for model in book.models.iter().rev() {
+        if !first && model.released < clock.now {
+            break;
+        }
+        let Ok((firm, _)) = firms.get(roster.firms[model.firm.index()]) else { continue };
+        let group = index_of(firm.row.group);
+        let weights = 2 + usize::from(model.open);
+        for slot in group.into_iter().chain([weights]) {
+            best[slot] = best[slot].max(model.quality);
+        }
+    }
+    let (before, anchor) = (frontier.before, frontier.anchor);
+    let mut now = [f64::NEG_INFINITY; 4];
+    for ((history, value), now) in frontier.released.iter_mut().zip(best).zip(&mut now) {
+        record(history, first.then_some((before, anchor)), value.is_finite().then_some(value));
+        *now = history.last().copied().unwrap_or(f64::NEG_INFINITY);
+    }
+    let [constrained, unconstrained, closed, open] = &frontier.released;
+    if now[0].is_finite() && now[1].is_finite() {
+        frontier.released_lag_months = lag((unconstrained, now[1]), (constrained, now[0]));
+    }
+    if now[2].is_finite() && now[3].is_finite() {
+        frontier.open_released_lag_months = lag((closed, now[2]), (open, now[3]));
+    }
+}
+
+/// log10 of the largest run that a developer dares: a step above its own largest, or a step below the
+/// largest of anybody, whichever is more; anything where nobody has trained a model yet (both 0).
+fn dared(p: &TrainingParameters, own: f64, largest: f64) -> f64 {
+    if own.max(largest) <= 0.0 {
+        return f64::INFINITY;
+    }
+    (own + p.run_step_dex).max(largest - p.run_step_dex)
 }
 
 /// Developers start runs that would improve on what they offer.
@@ -536,6 +597,7 @@ pub(crate) fn start_runs(
     mut chronicle: ResMut<Chronicle>,
     mut memory: ResMut<TrainingMemory>,
     mut book: ResMut<ModelBook>,
+    frontier: Res<Frontier>,
     outlook: Option<Res<SpendOutlook>>,
     firms: Query<(&Firm, &Lab)>,
 ) {
@@ -557,6 +619,7 @@ pub(crate) fn start_runs(
                 end: clock.now + shock.months.unwrap_or(1).max(1) as i32,
                 log10_flop: shock.quantity,
                 ln_a_effective: effective_ln_a(&p, on, lab.ln_a_train, shock.quantity),
+                scripted: true,
                 event: script.happened.get(at).copied().flatten(),
             });
             memory.started += 1;
@@ -570,7 +633,11 @@ pub(crate) fn start_runs(
         if !firm.row.developer || flop < 1.0 || clock.now < calendar.ready {
             continue;
         }
-        let log10_flop = maths::log10(flop);
+        if !script.opened(ShockKind::Lab, &firm.row.id, clock.now) {
+            continue;
+        }
+        let own = memory.largest[firm.id.index()];
+        let log10_flop = maths::log10(flop).min(dared(&p, own, frontier.log10_largest_run));
         if log10_flop < p.smallest_run_log10_flop || book.runs.iter().any(|run| run.firm == firm.id)
         {
             continue;
@@ -602,6 +669,7 @@ pub(crate) fn start_runs(
             end,
             log10_flop,
             ln_a_effective: ln_a,
+            scripted: false,
             event: Some(event),
         });
         memory.started += 1;

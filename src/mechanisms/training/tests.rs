@@ -23,6 +23,7 @@ const VALUES: &[(&str, f64)] = &[
     ("release_noise_dex", 0.1),
     ("run_months", 4.0),
     ("run_pause_months", 4.0),
+    ("run_step_dex", 1.0),
     ("scale_dependent_share", 0.6),
     ("scale_reference_log10_flop", 25.0),
     ("serving_reference_log10_flop", 24.53),
@@ -144,7 +145,7 @@ fn world(p: TrainingParameters, firms: &[(FirmRow, f64)], script: Script) -> Wor
     let luck = Luck::new(3);
     let switches = Switches::default();
     let rows: Vec<FirmRow> = firms.iter().map(|(row, _)| row.clone()).collect();
-    let (memory, book) = start(&p, &switches, &rows, &luck, START);
+    let (memory, book) = start(&p, &switches, &rows, &script.shocks, &luck, START);
     world.insert_resource(frontier(&script.frontier, &rows, &book, START));
     world.insert_resource(memory);
     world.insert_resource(book);
@@ -320,4 +321,114 @@ fn equal_quality_tokens_reward_progress_alone() {
     assert!((at(1.0, 0.0, 0.0) - at(0.0, 0.0, 0.0) - 0.4).abs() < 1e-9);
     assert!((at(0.0, 1.0, 0.0) - at(0.0, 0.0, 0.0) - 1.0).abs() < 1e-9);
     assert!((at(0.0, 0.0, 1.0) - at(0.0, 0.0, 0.0) - 0.921_034).abs() < 1e-5);
+}
+
+fn opening(kind: ShockKind, month: Month) -> ShockRow {
+    ShockRow {
+        id: format!("{}-{month}", kind.word()),
+        name: "opening".to_owned(),
+        month,
+        kind,
+        subjects: vec!["a".to_owned()],
+        quantity: 1.0,
+        months: None,
+        caused_by: None,
+        source: "test".to_owned(),
+    }
+}
+
+#[test]
+fn runs_grow_by_steps() {
+    let p = parameters();
+    // A step above its own 10^23, or one below the largest, 10^25.3: the latter is more.
+    assert!((dared(&p, 23.0, 25.3) - 24.3).abs() < 1e-12);
+    assert!((dared(&p, 24.0, 24.5) - 25.0).abs() < 1e-12);
+    // A newcomer starts where the world was a step ago.
+    assert!((dared(&p, 0.0, 25.3) - 24.3).abs() < 1e-12);
+    assert_eq!(dared(&p, 0.0, 0.0), f64::INFINITY);
+    // 10^19 FLOP/s yield 10^25.6 in four months, but with 10^22.6 behind it the firm dares 10^23.6.
+    let firm = FirmRow {
+        deployed_log10_flop: Some(22.6),
+        ..FirmRow::example("a", Group::Constrained)
+    };
+    let p = TrainingParameters { run_pause_months: 0.0, ..p };
+    let mut world = world(p, &[(firm, 1e19)], Script::default());
+    month_passes(&mut world);
+    assert!((world.resource::<ModelBook>().runs[0].log10_flop - 23.6).abs() < 1e-9);
+}
+
+#[test]
+fn nobody_trains_before_the_laboratory_opens_nor_publishes_before_the_service() {
+    let p = TrainingParameters { run_pause_months: 0.0, ..parameters() };
+    let firm = FirmRow {
+        open_weights: true,
+        deployed_log10_flop: Some(22.6),
+        ..FirmRow::example("a", Group::Constrained)
+    };
+    let shocks =
+        vec![opening(ShockKind::Lab, START + 3), opening(ShockKind::Service, START + 12)];
+    let script = Script { shocks, happened: vec![None; 2], ..Script::default() };
+    let mut world = world(p, &[(firm, 1e18)], script);
+    for _ in 0..3 {
+        month_passes(&mut world);
+        assert!(world.resource::<ModelBook>().runs.is_empty());
+    }
+    month_passes(&mut world);
+    assert_eq!(world.resource::<ModelBook>().runs.len(), 1);
+    // Released seven months later, for research only: the service opens in month 12.
+    for _ in 0..7 {
+        month_passes(&mut world);
+    }
+    let book = world.resource::<ModelBook>();
+    assert_eq!(book.models.len(), 4);
+    assert!(book.models.iter().all(|model| !model.open));
+    assert_eq!(book.best_open, None);
+}
+
+#[test]
+fn the_lag_of_releases_stands_still_between_releases() {
+    // U released 10^24 and C 10^23 (A = 1, no part of it depends on scale): the table rose by a dex a year,
+    // so C trails by twelve months, and by one more with every month in which nobody releases anything.
+    let p = TrainingParameters { scale_dependent_share: 0.0, ..parameters() };
+    let table = Script {
+        frontier: vec![row(START - 24, 22.0, 22.0), row(START, 24.0, 24.0)],
+        ..Script::default()
+    };
+    let example = |id: &str, group, flop| FirmRow {
+        ln_a_train: 0.0,
+        deployed_log10_flop: Some(flop),
+        ..FirmRow::example(id, group)
+    };
+    let firms = [
+        (example("c", Group::Constrained, 23.0), 0.0),
+        (example("u", Group::Unconstrained, 24.0), 0.0),
+    ];
+    let mut world = world(p, &firms, table);
+    for month in 0..3 {
+        month_passes(&mut world);
+        let lag = world.resource::<Readings>().get(&RELEASED_LAG);
+        assert!((lag - 12.0 - f64::from(month)).abs() < 1e-9, "{lag}");
+    }
+}
+
+#[test]
+fn scripted_releases_have_no_noise() {
+    // GPT-4 is a fact: 25.32 + log10 A_eff (0 here) whatever the luck.
+    let shock = ShockRow {
+        months: Some(2),
+        quantity: 25.32,
+        ..opening(ShockKind::TrainingRun, START)
+    };
+    let script = Script { shocks: vec![shock], happened: vec![None], ..Script::default() };
+    let p = TrainingParameters {
+        release_noise_dex: 1.0,
+        scale_dependent_share: 0.0,
+        ..parameters()
+    };
+    let firm = FirmRow { ln_a_train: 0.0, ..FirmRow::example("a", Group::Unconstrained) };
+    let mut world = world(p, &[(firm, 0.0)], script);
+    for _ in 0..3 {
+        month_passes(&mut world);
+    }
+    assert!((world.resource::<ModelBook>().models[0].quality - 25.32).abs() < 1e-12);
 }
