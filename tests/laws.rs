@@ -725,6 +725,10 @@ fn a_scripted_event_is_not_felt_before_its_month() {
     let month = moments()[1];
     for word in ShockKind::WORDS {
         let kind = ShockKind::from_word(word).expect("a kind");
+        // What opens on a date is closed before it: its absence is another world from the first month.
+        if matches!(kind, ShockKind::Lab | ShockKind::Service | ShockKind::ServiceAbroad) {
+            continue;
+        }
         let mut d = world("reference");
         d.events.push(ShockRow {
             name: "zz-new".to_owned(),

@@ -561,15 +561,15 @@ responses! {
 
     /// Prices that answer slowly to short backlogs fall less.
     prices_that_answer_slowly_stay_near_launch {
-        shock: &[Set("price_response=0.01")],
-        then: &[Move("chips.nvidia-h100.price_usd", "2023-01", "2024-01", Up, 0.01)],
+        shock: &[Set("price_response=0.002")],
+        then: &[Move("chips.nvidia-h100.price_usd", "2023-01", "2024-01", Down, 0.01)],
         off: &[Set("mechanisms.chip_prices=false")],
     }
 
-    /// Demand that grows faster brings capex, later.
+    /// Demand that grows faster brings capex, until power binds.
     demand_brings_capex {
         shock: &[Event("2024-01", ShockKind::DemandGrowth, 2.5, 0, "")],
-        then: &[Move("series.ai_capex_usd_year", "2025-01", "2025-12", Up, 0.1)],
+        then: &[Move("series.ai_capex_usd_year", "2024-03", "2024-12", Up, 0.1)],
         not_before: "2024-01",
         lag: ("2024-01", "2024-03"),
         off: &[Set("parameters.capital_per_spend.low=0"), Set("capital_per_spend=0")],
@@ -578,14 +578,19 @@ responses! {
     /// A stronger race for capex lifts those behind.
     the_race_lifts_capex {
         shock: &[Times("race_strength", 2.0)],
-        then: &[Move("firms.amazon.ai_capex_usd", "2024-01", "2025-12", Up, 0.02)],
+        then: &[Move("firms.amazon.ai_capex_usd", "2022-06", "2023-12", Up, 0.02)],
         off: &[Set("mechanisms.capex_race=false")],
     }
 
-    /// Investors who ask for more free cash flow get less capex.
+    /// Where neither power nor the ceiling holds plans back, investors who ask for more free cash flow get less capex.
     discipline_cuts_capex {
-        shock: &[Set("discipline_margin=0.05")],
-        then: &[Move("series.ai_capex_usd_year", "2024-01", "2026-12", Down, 0.005)],
+        given: &[
+            Set("mechanisms.power=false"),
+            Set("capex_ceiling_public=1.05"),
+            Set("capital_per_spend=7"),
+        ],
+        shock: &[Set("discipline_margin=0.05"), Set("discipline_quarters=2")],
+        then: &[Move("series.ai_capex_usd_year", "2025-01", "2026-12", Down, 0.005)],
         off: &[Set("mechanisms.discipline=false")],
     }
 

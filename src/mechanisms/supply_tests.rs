@@ -534,6 +534,8 @@ fn withheld_memory_stops_and_home_lines_do_not() {
         if !abroad {
             tables.lines[1].country = "chn".to_owned();
         }
+        // A line at home would grow for self-reliance.
+        tables.lines[1].growth_cap = 0.0;
         let mut world = build(&tables);
         world.resource_mut::<Fears>().memory_withheld[0] = withheld;
         let opening = world.resource::<Parts>().memory_in[0];
