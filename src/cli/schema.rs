@@ -26,10 +26,7 @@ pub struct SchemaArgs {
 /// Does it.
 #[must_use]
 pub fn run(args: &SchemaArgs) -> ExitCode {
-    let schema = if args.study {
-        crate::study::json_schema()
-    } else {
-        json_schema(&super::declared())
-    };
+    let schema =
+        if args.study { crate::study::json_schema() } else { json_schema(&super::declared()) };
     exit::print(&format!("{schema:#}\n"))
 }

@@ -52,7 +52,8 @@ fn effects_are_those_of_the_runs() {
         }
     }
     assert_eq!(paired.difference.n(), 12);
-    let (of, outcome, month) = (effects.texts("guidance"), effects.texts("outcome"), effects.texts("month"));
+    let (of, outcome, month) =
+        (effects.texts("guidance"), effects.texts("outcome"), effects.texts("month"));
     let row = (0..of.len()).find(|r| of[*r] == "off" && outcome[*r] == "gap").unwrap();
     assert_eq!(month[row], "");
     let at = |name: &str| effects.numbers(name)[row];
@@ -67,7 +68,8 @@ fn effects_are_those_of_the_runs() {
     // By month: as far as single precision goes, the last month is the outcome; before the first rule is
     // announced the twins are one.
     let monthly = |wanted: &str| {
-        (0..of.len()).find(|r| of[*r] == "off" && outcome[*r] == "efficiency_gap" && month[*r] == wanted)
+        (0..of.len())
+            .find(|r| of[*r] == "off" && outcome[*r] == "efficiency_gap" && month[*r] == wanted)
     };
     let last = monthly("2023-12").unwrap();
     let effect = effects.numbers("effect");
@@ -96,10 +98,8 @@ fn arms_share_their_luck() {
 #[test]
 fn seeds_by_scenario_are_nobody_elses_and_levers_can_be_the_counterfactual() {
     let scratch = Scratch::new("by-scenario");
-    let text_of = study("{ from = 5, count = 2, by_scenario = true }").replace(
-        "counterfactual = \"free\"",
-        "counterfactual = { guidance = \"off\" }",
-    );
+    let text_of = study("{ from = 5, count = 2, by_scenario = true }")
+        .replace("counterfactual = \"free\"", "counterfactual = { guidance = \"off\" }");
     let plan = Plan::load(&scratch.study("t", &text_of)).unwrap();
     let mut seeds: Vec<u64> = (0..6).map(|draw| plan.draw(draw).seed).collect();
     seeds.sort_unstable();
@@ -118,7 +118,15 @@ fn subsets_of_mechanisms_meet_their_twins() {
         .replace("[levers.guidance.levels]\non = [\"mechanisms.import_guidance=true\"]\noff = [\"mechanisms.import_guidance=false\"]", "");
     let plan = Plan::load(&scratch.study("t", &text_of)).unwrap();
     let names: Vec<&str> = plan.arms.iter().map(|arm| arm.name.as_str()).collect();
-    assert_eq!(names[..4], ["ruled", "ruled.without.direction", "ruled.without.spillover", "ruled.without.direction+spillover"]);
+    assert_eq!(
+        names[..4],
+        [
+            "ruled",
+            "ruled.without.direction",
+            "ruled.without.spillover",
+            "ruled.without.direction+spillover"
+        ]
+    );
     assert_eq!(names[7], "free.without.direction+spillover");
     let against: Vec<Option<usize>> = plan.arms.iter().map(|arm| arm.against).collect();
     assert_eq!(against, [Some(4), Some(5), Some(6), Some(7), None, None, None, None]);

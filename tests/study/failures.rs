@@ -58,7 +58,8 @@ fn failures_are_rows_with_a_message_and_a_command() {
     };
     let (status, error, replay, guidance) =
         (texts("status"), texts("error"), texts("replay"), texts("guidance"));
-    let (seeds, gap) = (reader.column(0, at("seed")).unwrap(), reader.column(0, at("gap")).unwrap());
+    let (seeds, gap) =
+        (reader.column(0, at("seed")).unwrap(), reader.column(0, at("gap")).unwrap());
     for row in 0..36 {
         let fails = guidance[row].as_deref() == Some("off") && seeds.at(row) != 12.0;
         assert_eq!(status[row].as_deref(), Some(if fails { "failed" } else { "ok" }), "{row}");
@@ -68,7 +69,8 @@ fn failures_are_rows_with_a_message_and_a_command() {
             continue;
         }
         let said = error[row].as_deref().unwrap();
-        let wanted = if seeds.at(row) == 3.0 { "no chips for 3" } else { "shares sum to 1, for cathay" };
+        let wanted =
+            if seeds.at(row) == 3.0 { "no chips for 3" } else { "shares sum to 1, for cathay" };
         assert!(said.contains(wanted), "{said}");
         let command = format!("frugality study replay . {row}");
         assert_eq!(replay[row].as_deref(), Some(command.as_str()));

@@ -40,7 +40,11 @@ fn shares_do_not_matter() {
                     let share = format!("{k}/{n}");
                     let words =
                         ["study", "run", text(&file), "--out", text(&folder), "--shard", &share];
-                    program(&words).args(["--quiet", "--threads", "1"]).stdout(Stdio::null()).spawn().unwrap()
+                    program(&words)
+                        .args(["--quiet", "--threads", "1"])
+                        .stdout(Stdio::null())
+                        .spawn()
+                        .unwrap()
                 })
                 .collect();
             for mut child in children {
@@ -75,11 +79,20 @@ fn the_order_of_seeds_and_the_place_do_not_matter() {
 fn start(file: &Path, folder: &Path, many: usize) -> Vec<Child> {
     (0..many)
         .map(|_| {
-            program(&["study", "run", text(file), "--out", text(folder), "--quiet", "--threads", "1"])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap()
+            program(&[
+                "study",
+                "run",
+                text(file),
+                "--out",
+                text(folder),
+                "--quiet",
+                "--threads",
+                "1",
+            ])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
         })
         .collect()
 }
@@ -175,7 +188,10 @@ fn a_full_disk_is_said_and_a_second_try_ends_the_same() {
         assert!(mount(&["-o", &format!("remount,size={size}"), text(&disk)]));
         let (code, said) = code(&frugality(&run));
         if code != 0 {
-            assert!(said.contains("No space left") || said.contains("storage full"), "{size}: {said}");
+            assert!(
+                said.contains("No space left") || said.contains("storage full"),
+                "{size}: {said}"
+            );
         }
         codes.push(code);
     }
@@ -194,7 +210,8 @@ fn a_full_disk_is_said_and_a_second_try_ends_the_same() {
 fn seeds_are_added_until_the_interval_is_narrow_whoever_runs_them() {
     let scratch = Scratch::new("until");
     let until = "{ until = { outcome = \"gap\", half_width = WIDTH, max = 40, block = 4 } }";
-    let at = |width: &str| study(&until.replace("WIDTH", width)).replace("points = 3", "points = 2");
+    let at =
+        |width: &str| study(&until.replace("WIDTH", width)).replace("points = 3", "points = 2");
     let run = |name: &str, width: &str| {
         let file = scratch.study(name, &at(width));
         let folder = scratch.path(&format!("{name}-out"));

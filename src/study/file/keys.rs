@@ -34,6 +34,8 @@ pub enum Shape {
     Named(&'static [Key], &'static [Key]),
     /// A table of names, each a list of texts.
     Lists,
+    /// A table of cells, each two numbers.
+    Pairs,
     /// A table of names of output tables, each a list of texts or `all`.
     Panels,
     /// A table of mechanisms, each true or false.
@@ -65,22 +67,38 @@ pub const TOP: &[Key] = &[
         Shape::Counterfactual,
         "The arm that others are compared with; or a table of levers and the value that the counterfactual has instead (and `arm`).",
     ),
-    key("seeds", Shape::WholesOr(SEEDS), "Seeds: a list, a range, or as many as an interval needs."),
+    key(
+        "seeds",
+        Shape::WholesOr(SEEDS),
+        "Seeds: a list, a range, or as many as an interval needs.",
+    ),
     key(
         "shard_draws",
         Shape::Whole(1),
         "Draws that are written and committed at once; left out: chosen by the number of runs.",
     ),
     key("arms", Shape::Named(ARM, &[]), "Arms: a world and what is changed in it."),
-    key("levers", Shape::Named(LEVER, &[]), "What a policy-maker may choose; every combination is run."),
+    key(
+        "levers",
+        Shape::Named(LEVER, &[]),
+        "What a policy-maker may choose; every combination is run.",
+    ),
     key(
         "uncertainties",
         Shape::Named(UNCERTAINTY, ALL_PRIORS),
         "What nobody may choose; a row of them is a scenario.",
     ),
-    key("sampling", Shape::Table(SAMPLING), "How scenarios are drawn; left out: every combination."),
+    key(
+        "sampling",
+        Shape::Table(SAMPLING),
+        "How scenarios are drawn; left out: every combination.",
+    ),
     key("record", Shape::Table(RECORD), "What is kept of each run."),
-    key("outcomes", Shape::Named(OUTCOME, &[]), "Numbers that sum a run up; left out: each recorded metric in the last month."),
+    key(
+        "outcomes",
+        Shape::Named(OUTCOME, &[]),
+        "Numbers that sum a run up; left out: each recorded metric in the last month.",
+    ),
 ];
 
 /// Keys of an arm.
@@ -88,7 +106,11 @@ pub const ARM: &[Key] = &[
     key("world", Shape::Text, "Name of a world in the folder of worlds."),
     key("set", Shape::Texts, "Cells, parameters or settings that differ, as `--set` writes them."),
     key("mechanisms", Shape::Mechanisms, "Mechanisms on or off."),
-    key("against", Shape::Text, "The arm that this one is compared with, if not the study's counterfactual."),
+    key(
+        "against",
+        Shape::Text,
+        "The arm that this one is compared with, if not the study's counterfactual.",
+    ),
     key(
         "subsets_off",
         Shape::Texts,
@@ -109,20 +131,38 @@ pub const SEEDS: &[Key] = &[
 pub const UNTIL: &[Key] = &[
     key("outcome", Shape::Text, "The outcome whose paired effect is watched."),
     key("metric", Shape::Text, "The same, by the metric's name where no outcomes are declared."),
-    key("half_width", Shape::Number, "Half the width of the 90 % interval that is wanted, in the outcome's unit."),
+    key(
+        "half_width",
+        Shape::Number,
+        "Half the width of the 90 % interval that is wanted, in the outcome's unit.",
+    ),
     key("max", Shape::Whole(2), "Most seeds."),
     key("block", Shape::Whole(2), "Seeds that are added at once; left out: 20."),
 ];
 
-const SET: Key = key("set", Shape::Text, "The cell or parameter; left out: the factor's own name.");
+const SET: Key = key(
+    "set",
+    Shape::Text,
+    "The cell or parameter; left out: the factor's own name, unless times, between or at say what is set.",
+);
 const VALUES: Key = key("values", Shape::Words, "Its values.");
-const LEVELS: Key = key("levels", Shape::Lists, "Named levels, each a list of what it sets, as `--set` writes it.");
+const LEVELS: Key =
+    key("levels", Shape::Lists, "Named levels, each a list of what it sets, as `--set` writes it.");
 const FROM: Key = key("from", Shape::Number, "The first of evenly spaced values.");
 const TO: Key = key("to", Shape::Number, "The last of them.");
 const STEPS: Key = key("steps", Shape::Whole(2), "How many of them.");
 
+const TIMES: Key =
+    key("times", Shape::Texts, "Cells that are what the world says, times the value.");
+const BETWEEN: Key = key(
+    "between",
+    Shape::Pairs,
+    "Cells that go straight from the first number, at the first value, to the second, at the last.",
+);
+const AT: Key = key("at", Shape::Lists, "What is set besides at some values, by the value.");
+
 /// Keys of a lever.
-pub const LEVER: &[Key] = &[SET, VALUES, LEVELS, FROM, TO, STEPS];
+pub const LEVER: &[Key] = &[SET, VALUES, LEVELS, FROM, TO, STEPS, TIMES, BETWEEN, AT];
 
 /// Keys of an uncertainty.
 pub const UNCERTAINTY: &[Key] = &[
@@ -132,6 +172,9 @@ pub const UNCERTAINTY: &[Key] = &[
     FROM,
     TO,
     STEPS,
+    TIMES,
+    BETWEEN,
+    AT,
     key("low", Shape::Number, "Low end of its range."),
     key("high", Shape::Number, "High end of its range."),
     key(
@@ -144,23 +187,47 @@ pub const UNCERTAINTY: &[Key] = &[
 
 /// Keys beside the uncertainties.
 pub const ALL_PRIORS: &[Key] = &[
-    key("prior", Shape::Choice(&["all"]), "Every parameter that has a prior and that nothing else sets."),
+    key(
+        "prior",
+        Shape::Choice(&["all"]),
+        "Every parameter that has a prior and that nothing else sets.",
+    ),
     key("except", Shape::Texts, "Parameters that keep their value."),
 ];
 
 /// Keys of `sampling`.
 pub const SAMPLING: &[Key] = &[
-    key("method", Shape::Choice(&["factorial", "latin_hypercube", "table"]), "How scenarios are drawn."),
+    key(
+        "method",
+        Shape::Choice(&["factorial", "latin_hypercube", "table"]),
+        "How scenarios are drawn.",
+    ),
     key("points", Shape::Whole(1), "Points of a Latin hypercube."),
-    key("seed", Shape::Whole(0), "Seed of the hypercube; left out: 1. It has nothing to do with the seeds of runs."),
-    key("table", Shape::Text, "A CSV file beside the study: a column an uncertainty, a row a scenario."),
+    key(
+        "seed",
+        Shape::Whole(0),
+        "Seed of the hypercube; left out: 1. It has nothing to do with the seeds of runs.",
+    ),
+    key(
+        "table",
+        Shape::Text,
+        "A CSV file beside the study: a column an uncertainty, a row a scenario.",
+    ),
 ];
 
 /// Keys of `record`.
 pub const RECORD: &[Key] = &[
-    key("metrics", Shape::TextsOr("all"), "Metrics of the world by month; `stem*` for all that begin so; left out: the outcome measures."),
+    key(
+        "metrics",
+        Shape::TextsOr("all"),
+        "Metrics of the world by month; `stem*` for all that begin so; left out: the outcome measures.",
+    ),
     key("every", Shape::Whole(1), "Keep one month in so many, the last always; left out: 1."),
-    key("panels", Shape::Panels, "Tables by firm, vendor, country, chip or line, and the metrics of each."),
+    key(
+        "panels",
+        Shape::Panels,
+        "Tables by firm, vendor, country, chip or line, and the metrics of each.",
+    ),
     key("events", Shape::Flag, "Whether the event log is kept; left out: no."),
     key("draws", Shape::Whole(1), "Series, panels and events of the first so many draws only."),
 ];
@@ -168,12 +235,20 @@ pub const RECORD: &[Key] = &[
 /// Keys of an outcome.
 pub const OUTCOME: &[Key] = &[
     key("metric", Shape::Text, "The metric; left out: the outcome's own name."),
-    key("table", Shape::Text, "Its table: series (the world), firms, vendors, countries, chips, lines."),
+    key(
+        "table",
+        Shape::Text,
+        "Its table: series (the world), firms, vendors, countries, chips, lines.",
+    ),
     key("id", Shape::Text, "The member of that table."),
     key("at", Shape::Text, "The month that counts, YYYY-MM; left out: the last."),
     key("from", Shape::Text, "First month that counts."),
     key("to", Shape::Text, "Last month that counts."),
-    key("take", Shape::Choice(&["last", "mean", "sum", "min", "max"]), "How the months become one number; left out: last."),
+    key(
+        "take",
+        Shape::Choice(&["last", "mean", "sum", "min", "max"]),
+        "How the months become one number; left out: last.",
+    ),
 ];
 
 /// The names of keys.
@@ -195,7 +270,9 @@ fn of_shape(shape: Shape) -> Value {
         Shape::Number => json!({ "type": "number" }),
         Shape::Flag => json!({ "type": "boolean" }),
         Shape::Texts => texts(),
-        Shape::Words => json!({ "type": "array", "items": { "type": ["number", "string", "boolean"] } }),
+        Shape::Words => {
+            json!({ "type": "array", "items": { "type": ["number", "string", "boolean"] } })
+        }
         Shape::TextsOr(word) => json!({ "anyOf": [texts(), { "const": word }] }),
         Shape::Table(keys) => of_keys(keys),
         Shape::WholesOr(keys) => json!({
@@ -210,6 +287,10 @@ fn of_shape(shape: Shape) -> Value {
             schema
         }
         Shape::Lists => json!({ "type": "object", "additionalProperties": texts() }),
+        Shape::Pairs => {
+            let numbers = json!({ "type": "array", "items": { "type": "number" }, "minItems": 2, "maxItems": 2 });
+            json!({ "type": "object", "additionalProperties": numbers })
+        }
         Shape::Panels => {
             let tables: Map<String, Value> = crate::metric::Scope::ALL[1..]
                 .iter()

@@ -8,9 +8,11 @@ use toml::de::{DeTable, DeValue};
 use crate::parameters::Distribution;
 use crate::world::{Origin, Problems, Sources, TOML_CAP, read_text};
 
+mod factors;
 mod fields;
 pub(super) mod keys;
 
+use factors::{all_priors, factors};
 pub(super) use fields::At;
 use fields::{Fields, word};
 
@@ -46,12 +48,26 @@ pub(super) struct FactorSpec {
 pub(super) enum FactorKind {
     /// One cell takes these values.
     Values { set: At<String>, values: Vec<At<String>> },
+    /// A number moves several cells.
+    Scale(Scale),
     /// Each level sets some cells.
     Levels(Vec<(At<String>, Vec<At<String>>)>),
     /// One cell, anywhere in a range.
     Range { set: At<String>, low: f64, high: f64, distribution: Distribution },
     /// A parameter over its prior.
     Prior { set: At<String> },
+}
+
+/// A number that moves several cells.
+#[derive(Clone, Debug)]
+pub(super) struct Scale {
+    pub values: Vec<At<String>>,
+    /// Cells that are the world's own number times the value.
+    pub times: Vec<At<String>>,
+    /// Cells that go from a number at the first value to one at the last.
+    pub between: Vec<(At<String>, f64, f64)>,
+    /// What is set besides at a value.
+    pub at: Vec<(At<String>, Vec<At<String>>)>,
 }
 
 /// Every parameter with a prior.
@@ -370,123 +386,6 @@ fn counterfactual(top: &mut Fields<'_, '_>) -> (Option<At<String>>, Vec<(At<Stri
             (arm, levers)
         }
         Some(_) => (top.text("counterfactual"), Vec::new()),
-    }
-}
-
-fn factors(top: &mut Fields<'_, '_>, kind: &str, uncertain: bool) -> Vec<FactorSpec> {
-    let Some(mut table) = (if top.get(kind).is_some() { top.table(kind) } else { None }) else {
-        return Vec::new();
-    };
-    let mut factors = Vec::new();
-    for (key, at, _) in table.entries() {
-        if uncertain && (key == "prior" || key == "except") {
-            continue;
-        }
-        let Some(name) = named(&mut table, key, at) else { continue };
-        let Some(mut factor) = table.table(key) else { continue };
-        if let Some(kind) = factor_kind(&mut factor, &name, uncertain) {
-            factors.push(FactorSpec { name, kind });
-        }
-    }
-    factors
-}
-
-fn factor_kind(
-    factor: &mut Fields<'_, '_>,
-    name: &At<String>,
-    uncertain: bool,
-) -> Option<FactorKind> {
-    factor.only(if uncertain { keys::UNCERTAINTY } else { keys::LEVER });
-    let origin = factor.origin;
-    let set = factor.text("set").unwrap_or_else(|| name.clone());
-    if factor.get("levels").is_some() {
-        let mut levels = Vec::new();
-        let mut table = factor.table("levels")?;
-        for (key, at, _) in table.entries() {
-            let name = named(&mut table, key, at);
-            if let (Some(name), Some(sets)) = (name, table.texts(key)) {
-                levels.push((name, sets));
-            }
-        }
-        if levels.is_empty() {
-            table.wrong(origin, "", "no levels");
-        }
-        return Some(FactorKind::Levels(levels));
-    }
-    if factor.get("values").is_some() {
-        let values = factor.words("values")?;
-        if values.is_empty() {
-            factor.wrong(origin, "values", "no values");
-            return None;
-        }
-        return Some(FactorKind::Values { set, values });
-    }
-    if factor.get("steps").is_some() {
-        let steps = factor.whole("steps", 2, 10_000)?;
-        let (from, to) = (factor.number("from"), factor.number("to"));
-        let (Some(from), Some(to)) = (from, to) else {
-            factor.wrong(origin, "steps", "needs from and to as well");
-            return None;
-        };
-        let step = |i: u64| {
-            // Rounded to twelve decimals, so that a tenth reads 0.1.
-            let x = from.value + (to.value - from.value) * i as f64 / (steps - 1) as f64;
-            let x = (x * 1e12).round() / 1e12;
-            At { value: format!("{x:?}").trim_end_matches(".0").to_owned(), origin: from.origin }
-        };
-        return Some(FactorKind::Values { set, values: (0..steps).map(step).collect() });
-    }
-    if uncertain && factor.flag("prior") == Some(true) {
-        return Some(FactorKind::Prior { set });
-    }
-    if uncertain && (factor.get("low").is_some() || factor.get("high").is_some()) {
-        let (low, high) = (factor.number("low"), factor.number("high"));
-        let (Some(low), Some(high)) = (low, high) else {
-            factor.wrong(origin, "", "both low and high are needed");
-            return None;
-        };
-        let word = factor.text("distribution");
-        let distribution = match &word {
-            None => Some(Distribution::Uniform),
-            Some(word) => {
-                Distribution::from_word(&word.value).filter(|d| *d != Distribution::Fixed)
-            }
-        };
-        let (low, high) = (low.value, high.value);
-        let Some(distribution) = distribution else {
-            factor.wrong(origin, "distribution", "one of uniform, lognormal, normal, whole");
-            return None;
-        };
-        if low >= high {
-            factor.wrong(origin, "low", format!("{low} is not below high, {high}"));
-        } else if distribution == Distribution::Lognormal && low <= 0.0 {
-            factor.wrong(origin, "low", "a lognormal range lies above 0");
-        } else {
-            return Some(FactorKind::Range { set, low, high, distribution });
-        }
-        return None;
-    }
-    let how = if uncertain {
-        "write values, levels, from/to/steps, low/high or prior = true"
-    } else {
-        "write values, levels or from/to/steps"
-    };
-    factor.wrong(origin, "", how);
-    None
-}
-
-fn all_priors(top: &mut Fields<'_, '_>) -> Option<AllPriors> {
-    top.get("uncertainties")?;
-    let mut table = top.table("uncertainties")?;
-    let (_, origin) = table.get("prior")?;
-    let except = table.texts("except").unwrap_or_default();
-    match table.text("prior") {
-        Some(word) if word.value == "all" => Some(AllPriors { origin, except }),
-        Some(_) => {
-            table.wrong(origin, "prior", "only \"all\" has a meaning here; a single one is written [uncertainties.<name>] prior = true");
-            None
-        }
-        None => None,
     }
 }
 

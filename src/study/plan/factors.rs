@@ -1,13 +1,13 @@
 //! What varies: names of a study file → cells of worlds, values, and a design of them.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use super::{Plan, Policy};
+use super::table;
 use crate::parameters::{Distribution, ParameterRow};
-use crate::study::design::{Design, Domain, Factor, Level, Pick, plain};
-use crate::study::file::{At, FactorKind, FactorSpec, Sampling, StudyFile};
-use crate::world::{Address, CSV_CAP, Loaded, Origin, Problems, Sources, read_text, shown};
+use crate::schema::Value;
+use crate::study::design::{Design, Domain, Factor, Level, plain};
+use crate::study::file::{At, FactorKind, FactorSpec, Sampling, Scale, StudyFile};
+use crate::world::{Address, Loaded, Origin, Problems, Sources, shown};
 
 /// The worlds of a study.
 #[derive(Default)]
@@ -72,7 +72,7 @@ pub(super) fn design(
             (Design::hypercube(levers, uncertainties, *points, *seed), words)
         }
         Sampling::Table(file) => {
-            let columns = table(study, file, &uncertainties, sources, problems);
+            let columns = table::read(study, file, &uncertainties, sources, problems);
             let words = format!("table {}", file.value);
             (columns.and_then(|c| Design::table(levers, uncertainties, c)), words)
         }
@@ -178,13 +178,13 @@ fn factor(spec: &FactorSpec, kind: &str, bases: &Bases, problems: &mut Problems)
             for word in values {
                 match address.read(&word.value) {
                     Ok(value) => {
-                        if let crate::schema::Value::Number(x) = value
+                        if let Value::Number(x) = value
                             && !within_priors(&address, x, word.origin, &path, bases, problems)
                         {
                             return None;
                         }
                         let label = match &value {
-                            crate::schema::Value::Number(x) => plain(*x),
+                            Value::Number(x) => plain(*x),
                             _ => word.value.clone(),
                         };
                         if levels.iter().any(|level| level.label == label) {
@@ -204,59 +204,11 @@ fn factor(spec: &FactorSpec, kind: &str, bases: &Bases, problems: &mut Problems)
             })
         }
         FactorKind::Levels(levels) => {
-            let mut targets: Vec<Address> = Vec::new();
-            let mut said: Vec<Vec<(usize, crate::schema::Value)>> = Vec::new();
-            for (label, sets) in levels {
-                let path = format!("{path}.levels.{}", label.value);
-                let mut values = Vec::new();
-                for set in sets {
-                    let (key, word) = setting(set, &path, problems)?;
-                    let address = address(key, set.origin, &path, bases, problems)?;
-                    let value = match address.read(word) {
-                        Ok(value) => value,
-                        Err(message) => {
-                            problems.add(set.origin, &path, message);
-                            return None;
-                        }
-                    };
-                    if let crate::schema::Value::Number(x) = value
-                        && !within_priors(&address, x, set.origin, &path, bases, problems)
-                    {
-                        return None;
-                    }
-                    let at = targets.iter().position(|t| *t == address).unwrap_or_else(|| {
-                        targets.push(address);
-                        targets.len() - 1
-                    });
-                    values.push((at, value));
-                }
-                said.push(values);
-            }
-            // A level that does not speak of a cell leaves it as the world has it.
-            let mut all = Vec::new();
-            for ((label, _), said) in levels.iter().zip(said) {
-                let mut values = Vec::new();
-                for (at, target) in targets.iter().enumerate() {
-                    let own = said.iter().rev().find(|(i, _)| *i == at).map(|(_, v)| v.clone());
-                    let value = own.or_else(|| common_value(target, bases));
-                    let Some(value) = value else {
-                        let message = format!(
-                            "does not set {}, which differs between the worlds of the study",
-                            target.key()
-                        );
-                        problems.add(
-                            label.origin,
-                            format!("{path}.levels.{}", label.value),
-                            message,
-                        );
-                        return None;
-                    };
-                    values.push(value);
-                }
-                all.push(Level { label: label.value.clone(), values });
-            }
-            Some(Factor { targets, domain: Domain::Levels(all), ..blank })
+            let levels: Vec<(At<String>, Vec<At<String>>)> = levels.clone();
+            let (targets, levels) = leveled(&levels, &format!("{path}.levels"), bases, problems)?;
+            Some(Factor { targets, domain: Domain::Levels(levels), ..blank })
         }
+        FactorKind::Scale(scale) => scaled(scale, &path, blank, bases, problems),
         FactorKind::Range { set, low, high, distribution } => {
             let address = address(&set.value, set.origin, &path, bases, problems)?;
             for x in [*low, *high] {
@@ -301,15 +253,142 @@ fn factor(spec: &FactorSpec, kind: &str, bases: &Bases, problems: &mut Problems)
     }
 }
 
+/// Levels that set some cells each: the cells of all of them, and a value a cell and level. A level that does
+/// not speak of a cell leaves it as the worlds have it.
+fn leveled(
+    levels: &[(At<String>, Vec<At<String>>)],
+    path: &str,
+    bases: &Bases,
+    problems: &mut Problems,
+) -> Option<(Vec<Address>, Vec<Level>)> {
+    let mut targets: Vec<Address> = Vec::new();
+    let mut said: Vec<Vec<(usize, Value)>> = Vec::new();
+    for (label, sets) in levels {
+        let path = format!("{path}.{}", label.value);
+        let mut values = Vec::new();
+        for set in sets {
+            let (key, word) = setting(set, &path, problems)?;
+            let address = address(key, set.origin, &path, bases, problems)?;
+            let value = match address.read(word) {
+                Ok(value) => value,
+                Err(message) => {
+                    problems.add(set.origin, &path, message);
+                    return None;
+                }
+            };
+            if let Value::Number(x) = value
+                && !within_priors(&address, x, set.origin, &path, bases, problems)
+            {
+                return None;
+            }
+            let at = targets.iter().position(|t| *t == address).unwrap_or_else(|| {
+                targets.push(address);
+                targets.len() - 1
+            });
+            values.push((at, value));
+        }
+        said.push(values);
+    }
+    let mut all = Vec::new();
+    for ((label, _), said) in levels.iter().zip(said) {
+        let mut values = Vec::new();
+        for (at, target) in targets.iter().enumerate() {
+            let own = said.iter().rev().find(|(i, _)| *i == at).map(|(_, v)| v.clone());
+            let Some(value) = own.or_else(|| common_value(target, bases)) else {
+                let message = format!(
+                    "does not set {}, which differs between the worlds of the study",
+                    target.key()
+                );
+                problems.add(label.origin, format!("{path}.{}", label.value), message);
+                return None;
+            };
+            values.push(value);
+        }
+        all.push(Level { label: label.value.clone(), values });
+    }
+    Some((targets, all))
+}
+
+/// A number that moves several cells, as levels.
+fn scaled(
+    scale: &Scale,
+    path: &str,
+    blank: Factor,
+    bases: &Bases,
+    problems: &mut Problems,
+) -> Option<Factor> {
+    let mut numbers = Vec::new();
+    for word in &scale.values {
+        let x = word.value.parse::<f64>().ok().filter(|x| x.is_finite());
+        let Some(x) = x else {
+            problems.add(
+                word.origin,
+                path,
+                format!("`{}` is not a finite number", shown(&word.value)),
+            );
+            return None;
+        };
+        numbers.push(x);
+    }
+    let (first, last) = (*numbers.first()?, *numbers.last()?);
+    let mut levels: Vec<(At<String>, Vec<At<String>>)> = Vec::new();
+    for (word, x) in scale.values.iter().zip(&numbers) {
+        let origin = word.origin;
+        let label = plain(*x);
+        if levels.iter().any(|(other, _)| other.value == label) {
+            problems.add(origin, path, format!("{label} is listed twice"));
+            return None;
+        }
+        let mut sets = Vec::new();
+        for key in &scale.times {
+            let address = address(&key.value, key.origin, path, bases, problems)?;
+            let Some(Value::Number(own)) = common_value(&address, bases) else {
+                let message = format!(
+                    "{} is not a number, or not the same in every world of the study",
+                    address.key()
+                );
+                problems.add(key.origin, path, message);
+                return None;
+            };
+            sets.push(At { value: format!("{}={:?}", key.value, own * x), origin: key.origin });
+        }
+        for (key, from, to) in &scale.between {
+            let way = if last == first { 0.0 } else { (x - first) / (last - first) };
+            // The ends are the numbers that were written, to the last bit.
+            let y = if way == 1.0 { *to } else { from + (to - from) * way };
+            sets.push(At { value: format!("{}={y:?}", key.value), origin: key.origin });
+        }
+        for (value, more) in &scale.at {
+            if value.value.parse::<f64>().ok() == Some(*x) {
+                sets.extend(more.iter().cloned());
+            }
+        }
+        levels.push((At { value: label, origin }, sets));
+    }
+    for (value, _) in &scale.at {
+        if !numbers.iter().any(|x| value.value.parse::<f64>().ok() == Some(*x)) {
+            let message = format!("`{}` is not one of the values", shown(&value.value));
+            problems.add(value.origin, format!("{path}.at"), message);
+        }
+    }
+    let (targets, levels) = leveled(&levels, path, bases, problems)?;
+    let definition = "Moves several cells; the plan lists them.".to_owned();
+    Some(Factor {
+        unit: "1".to_owned(),
+        definition,
+        targets,
+        domain: Domain::Levels(levels),
+        ..blank
+    })
+}
+
 /// What the worlds say of a cell, where they say the same.
-fn common_value(address: &Address, bases: &Bases) -> Option<crate::schema::Value> {
+fn common_value(address: &Address, bases: &Bases) -> Option<Value> {
     let value = |loaded: &Loaded| match address {
         Address::Cell { table, id, column } => {
             Some(loaded.cells.tables.get(table)?.get(id)?.cells.get(*column)?.value.clone())
         }
-        Address::Switch(name) => {
-            loaded.definition.head.switches.get(name).map(crate::schema::Value::Flag)
-        }
+        Address::Switch(name) => loaded.definition.head.switches.get(name).map(Value::Flag),
     };
     let first = value(bases.first())?;
     bases.loaded.iter().all(|loaded| value(loaded).as_ref() == Some(&first)).then_some(first)
@@ -394,210 +473,4 @@ fn every_prior(
             uncertainties.push(factor);
         }
     }
-}
-
-/// The columns of a design made elsewhere: a header of names of uncertainties, then a row a scenario.
-fn table(
-    study: &StudyFile,
-    file: &At<String>,
-    uncertainties: &[Factor],
-    sources: &mut Sources,
-    problems: &mut Problems,
-) -> Option<Vec<Vec<Pick>>> {
-    let name = &file.value;
-    let outside = name.is_empty()
-        || name.starts_with(['/', '\\', '~'])
-        || name.contains("://")
-        || name.contains('\\')
-        || name.split('/').any(|part| part == ".." || part.is_empty());
-    if outside {
-        let message = "write a path below the study file's folder, with `/` between folders";
-        problems.add(file.origin, "sampling.table", message);
-        return None;
-    }
-    let path = study.folder.join(Path::new(name));
-    let origin = read_text(&path, format!("studies/{name}"), 64 * CSV_CAP, sources, problems)?;
-    let text = sources.text(origin).to_owned();
-    let mut reader = csv::ReaderBuilder::new().has_headers(true).from_reader(text.as_bytes());
-    let header: Vec<String> = match reader.headers() {
-        Ok(header) => header.iter().map(|cell| cell.trim().to_owned()).collect(),
-        Err(error) => {
-            problems.add(origin, "", error.to_string());
-            return None;
-        }
-    };
-    let mut fine = true;
-    let mut order = Vec::new();
-    for column in &header {
-        let at = uncertainties.iter().position(|factor| factor.name == *column);
-        if at.is_none() {
-            let hint = problems.hint(column, uncertainties.iter().map(|f| f.name.as_str()));
-            let message =
-                format!("the column `{}` is not an uncertainty of the study{hint}", shown(column));
-            problems.add(origin.at(0), "", message);
-            fine = false;
-        }
-        order.push(at);
-    }
-    for (i, factor) in uncertainties.iter().enumerate() {
-        match order.iter().filter(|at| **at == Some(i)).count() {
-            1 => {}
-            0 => {
-                problems.add(origin.at(0), "", format!("no column `{}`", factor.name));
-                fine = false;
-            }
-            _ => {
-                problems.add(
-                    origin.at(0),
-                    "",
-                    format!("the column `{}` stands twice", factor.name),
-                );
-                fine = false;
-            }
-        }
-    }
-    if !fine {
-        return None;
-    }
-    let mut columns: Vec<Vec<Pick>> = vec![Vec::new(); uncertainties.len()];
-    for record in reader.records() {
-        let record = match record {
-            Ok(record) => record,
-            Err(error) => {
-                let at = error.position().map_or(0, |p| p.byte() as usize);
-                problems.add(origin.at(at), "", error.to_string());
-                return None;
-            }
-        };
-        let at = record.position().map_or(0, |p| p.byte() as usize);
-        // The record's position is that of the line break before it.
-        let at =
-            at + text.as_bytes()[at..].iter().take_while(|b| matches!(**b, b'\n' | b'\r')).count();
-        for (cell, factor) in record.iter().zip(&order) {
-            let Some(i) = *factor else { continue };
-            match pick(&uncertainties[i], cell.trim()) {
-                Ok(pick) => columns[i].push(pick),
-                Err(message) => {
-                    problems.add(origin.at(at), &uncertainties[i].name, message);
-                    fine = false;
-                }
-            }
-        }
-    }
-    if columns.first().is_none_or(Vec::is_empty) {
-        if fine {
-            problems.add(origin, "", "no rows");
-        }
-        return None;
-    }
-    fine.then_some(columns)
-}
-
-/// A cell of a design table as a value of its factor.
-fn pick(factor: &Factor, cell: &str) -> Result<Pick, String> {
-    match &factor.domain {
-        Domain::Levels(levels) => factor.level(cell).map(Pick::Level).ok_or_else(|| {
-            let labels: Vec<&str> = levels.iter().map(|level| level.label.as_str()).collect();
-            format!("`{}` is not one of {}", shown(cell), labels.join(", "))
-        }),
-        Domain::Range { low, high, distribution } => {
-            let x = cell.parse::<f64>().ok().filter(|x| x.is_finite());
-            let Some(x) = x else {
-                return Err(format!("`{}` is not a finite number", shown(cell)));
-            };
-            if x < *low || x > *high {
-                return Err(format!("{x} is outside {low} to {high}"));
-            }
-            if *distribution == Distribution::Whole && x.fract() != 0.0 {
-                return Err(format!("{x} is not a whole number"));
-            }
-            Ok(Pick::Number(x))
-        }
-    }
-}
-
-/// Rows of a design whose worlds are checked as a whole, at most; cells alone are checked always.
-const MOST_CHECKED: usize = 2000;
-
-/// Checks that every row of the design leaves every world whole. Parameters and mechanisms
-/// were checked one by one and touch nothing else; what other cells say together is checked here, once
-/// for each combination of them.
-pub(super) fn check_rows(study: &StudyFile, bases: &Bases, plan: &Plan, problems: &mut Problems) {
-    let lone = |factor: &Factor| {
-        factor.targets.iter().all(|target| match target {
-            Address::Switch(_) => true,
-            Address::Cell { table, column, .. } => *table == "parameters" && *column == 0,
-        })
-    };
-    let design = &plan.design;
-    let levers: Vec<usize> =
-        (0..design.levers.len()).filter(|i| !lone(&design.levers[*i])).collect();
-    let uncertainties: Vec<usize> =
-        (0..design.uncertainties.len()).filter(|i| !lone(&design.uncertainties[*i])).collect();
-    if levers.is_empty() && uncertainties.is_empty() {
-        return;
-    }
-    let key = |pick: Pick| match pick {
-        Pick::Level(at) => at as u64,
-        Pick::Number(x) => x.to_bits(),
-    };
-    let distinct = |n: u64, of: &dyn Fn(u64) -> Vec<u64>| {
-        let mut seen = BTreeSet::new();
-        let mut rows = Vec::new();
-        for row in 0..n {
-            if rows.len() < MOST_CHECKED && seen.insert(of(row)) {
-                rows.push(row);
-            }
-        }
-        rows
-    };
-    let lever_rows = distinct(design.lever_rows, &|row| {
-        levers.iter().map(|i| key(design.lever(*i, row))).collect()
-    });
-    let scenarios = distinct(design.scenarios, &|row| {
-        uncertainties.iter().map(|i| key(design.uncertainty(*i, row))).collect()
-    });
-    for (at, arm) in plan.arms.iter().enumerate() {
-        if plan.arms[..at].iter().any(|other| other.base == arm.base) {
-            continue;
-        }
-        let mut definition = plan.bases[arm.base].definition.clone();
-        for lever_row in &lever_rows {
-            for scenario in &scenarios {
-                design.apply(&mut definition, *lever_row, *scenario);
-                if let Err(refusal) = bases.loaded[arm.base].recheck(&definition) {
-                    let row = row_words(
-                        plan,
-                        Policy { arm: at, lever_row: *lever_row, against: None },
-                        *scenario,
-                        &levers,
-                        &uncertainties,
-                    );
-                    let message = format!("{row}: {}", refusal.lines.join("; "));
-                    problems.add(study.origin, "", message);
-                    return;
-                }
-            }
-        }
-    }
-}
-
-fn row_words(
-    plan: &Plan,
-    policy: Policy,
-    scenario: u64,
-    levers: &[usize],
-    uncertainties: &[usize],
-) -> String {
-    let design = &plan.design;
-    let levers = levers.iter().map(|i| {
-        let factor = &design.levers[*i];
-        format!("{} = {}", factor.name, factor.label(design.lever(*i, policy.lever_row)))
-    });
-    let uncertainties = uncertainties.iter().map(|i| {
-        let factor = &design.uncertainties[*i];
-        format!("{} = {}", factor.name, factor.label(design.uncertainty(*i, scenario)))
-    });
-    let words: Vec<String> = levers.chain(uncertainties).collect();
-    format!("arm {} with {}", plan.arms[policy.arm].name, words.join(", "))
 }

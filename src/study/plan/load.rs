@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::factors::{self, Bases};
+use super::rows;
 use super::{
     Arm, Base, Design, Plan, Policy, Problems, RUNS_CAP, Record, Refusal, Seeds, Sources, Switches,
     file, inputs, mechanisms,
@@ -112,7 +113,7 @@ pub(super) fn load(path: &Path) -> Result<Plan, Refusal> {
         problems.add(study.origin, "", message);
         std::mem::take(&mut problems).into_result(&sources)?;
     }
-    factors::check_rows(&study, &bases, &plan, &mut problems);
+    rows::check(&study, &bases, &plan, &mut problems);
     problems.into_result(&sources)?;
     plan.shard_draws = study.shard_draws.unwrap_or_else(|| shard_draws(&plan));
     Ok(plan.seal())

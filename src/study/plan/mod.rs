@@ -21,6 +21,8 @@ use crate::world::{Definition, Problems, Refusal, SourceFile, Sources, sha256};
 
 mod factors;
 mod load;
+mod rows;
+mod table;
 
 pub(super) use factors::Bases;
 pub(super) use load::FIXED;
