@@ -113,6 +113,7 @@ impl Factor {
     }
 
     /// What is put where.
+    #[must_use]
     pub fn settings(&self, pick: Pick) -> Vec<(&Address, Value)> {
         match (pick, &self.domain) {
             (Pick::Level(at), Domain::Levels(levels)) => {
@@ -414,9 +415,9 @@ mod tests {
         // Three whole numbers, a third each.
         let whole = |u| quantile(2.0, 4.0, Distribution::Whole, u);
         assert_eq!([whole(0.1), whole(0.34), whole(0.67), whole(0.999)], [2.0, 3.0, 4.0, 4.0]);
-        // The quarter point of a normal cut off at ±1.645 s: Φ⁻¹(0.275) = −0.598, (−0.598/1.645 + 1)/2.
-        let quarter = quantile(0.0, 1.0, Distribution::Normal, 0.25);
-        assert!((quarter - 0.318_3).abs() < 1e-3, "{quarter}");
+        // Three quarters of a normal cut off at ±1.645 s: Φ⁻¹(0.725) = 0.598, (0.598/1.645 + 1)/2.
+        let quarter = quantile(0.0, 1.0, Distribution::Normal, 0.75);
+        assert!((quarter - 0.682).abs() < 1e-3, "{quarter}");
     }
 
     #[test]

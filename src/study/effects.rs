@@ -21,10 +21,7 @@ pub fn table(plan: &Plan) -> Table {
         Column::new(name, unit, &definition, Kind::Number)
     };
     let mut columns = vec![word("arm", "Name of the arm.")];
-    columns.extend(plan.design.levers.iter().map(|factor| {
-        let kind = if factor.is_numeric() { Kind::Number } else { Kind::Text };
-        Column::new(&factor.name, &factor.unit, &factor.definition, kind)
-    }));
+    columns.extend(plan.design.levers.iter().map(tables::of_factor));
     columns.extend([
         word("counterfactual", "Name of the arm that it is compared with."),
         word("outcome", "An outcome of the table of runs, or a metric of the table of series."),
@@ -238,7 +235,7 @@ fn starts(ids: &Cells, first: u64, runs: u64, months: usize) -> Vec<Option<usize
     let Cells::Whole(ids) = ids else { return starts };
     for row in (0..ids.len()).step_by(months.max(1)) {
         if let Some(id) = ids[row]
-            && let Ok(at) = usize::try_from(id - first as i64)
+            && let Ok(at) = usize::try_from(id - first.cast_signed())
             && let Some(start) = starts.get_mut(at)
         {
             *start = Some(row);

@@ -71,7 +71,7 @@ impl Record {
     /// Whether `month` is kept.
     #[must_use]
     pub fn keeps(&self, month: Month, last: Month) -> bool {
-        (last - month) % self.every as i32 == 0
+        (last - month) % self.every.cast_signed() == 0
     }
 
     /// Whether series, panels and events of `draw` are kept.

@@ -60,10 +60,11 @@ impl Commit {
         (format!("{number:06}") == digits).then_some(number)
     }
 
-    /// The record as text.
+    /// The record as text. Its last line is a hash of all the others: of a damaged record nothing must be
+    /// believed, least of all the hashes in it.
     #[must_use]
     pub fn text(&self) -> String {
-        let record = json!({
+        let mut record = json!({
             "format": FORMAT,
             "plan": self.plan,
             "shard": self.shard,
@@ -78,6 +79,7 @@ impl Commit {
                 "sha256": f.sha256,
             })).collect::<Vec<_>>(),
         });
+        record["record_sha256"] = crate::world::sha256(record.to_string().as_bytes()).into();
         format!("{record:#}\n")
     }
 

@@ -97,7 +97,7 @@ impl Paired {
     pub fn half_width_unpaired(&self) -> f64 {
         let (a, b) = (self.treated.of_mean(), self.counterfactual.of_mean());
         let both = a + b;
-        if !(both > 0.0) {
+        if both.is_nan() || both == 0.0 {
             return both;
         }
         let freedom = |x: f64, of: &Moments| x * x / (of.n() as f64 - 1.0);

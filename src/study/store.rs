@@ -120,9 +120,8 @@ impl Store {
                 .collect();
             documents.push(Document::new(PLAN, plan.document()));
             match Folder::claim(root, false).and_then(|folder| folder.commit(&documents)) {
-                Ok(_) => {}
-                // Another process was faster.
-                Err(FolderError::Exists(_)) => {}
+                // It may be that another process was faster.
+                Ok(_) | Err(FolderError::Exists(_)) => {}
                 Err(FolderError::Io { source, .. }) if root.join(PLAN).exists() => drop(source),
                 Err(FolderError::Io { doing, source }) => return Err(Failed::Io { doing, source }),
                 Err(other) => return Err(Failed::Input(other.to_string())),

@@ -35,7 +35,7 @@ fn month() -> Column {
     Column::new("month", "month", "The month, YYYY-MM.", Kind::Text)
 }
 
-fn of_factor(factor: &Factor) -> Column {
+pub(super) fn of_factor(factor: &Factor) -> Column {
     if factor.is_numeric() {
         Column::new(&factor.name, &factor.unit, &factor.definition, Kind::Number)
     } else {

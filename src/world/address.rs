@@ -129,8 +129,6 @@ impl Definition {
 mod tests {
     use std::path::Path;
 
-    use super::*;
-
     #[test]
     fn a_cell_set_in_memory_is_the_cell_that_set_changes() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("worlds/small");

@@ -6,31 +6,38 @@ use frugality::study::{Cells, Plan, Reader, Store, effects_table, runs_table};
 use crate::folder::*;
 
 /// The cells of a table, by the name of the column.
-struct Read {
+pub struct Read {
     reader: Reader,
     names: Vec<String>,
 }
 
 impl Read {
-    fn open(folder: &std::path::Path, table: &frugality::study::Table) -> Self {
+    pub fn open(folder: &std::path::Path, table: &frugality::study::Table) -> Self {
         let path = folder.join(format!("merged/{}.parquet", table.name));
         let names = table.columns.iter().map(|c| c.name.clone()).collect();
         Self { reader: Reader::open(&path, &table.columns).unwrap(), names }
     }
 
-    fn numbers(&self, name: &str) -> Vec<f64> {
-        let cells = self.cells(name);
-        (0..cells.len()).map(|row| cells.at(row)).collect()
+    pub fn numbers(&self, name: &str) -> Vec<f64> {
+        let mut all = Vec::new();
+        for cells in self.batches(name) {
+            all.extend((0..cells.len()).map(|row| cells.at(row)));
+        }
+        all
     }
 
-    fn texts(&self, name: &str) -> Vec<String> {
-        let Cells::Text(cells) = self.cells(name) else { panic!("{name} is no text") };
-        cells.into_iter().map(|cell| cell.map_or_else(String::new, |c| c.to_string())).collect()
+    pub fn texts(&self, name: &str) -> Vec<String> {
+        let mut all = Vec::new();
+        for cells in self.batches(name) {
+            let Cells::Text(cells) = cells else { panic!("{name} is no text") };
+            all.extend(cells.into_iter().map(|c| c.map_or_else(String::new, |c| c.to_string())));
+        }
+        all
     }
 
-    fn cells(&self, name: &str) -> Cells {
+    fn batches(&self, name: &str) -> Vec<Cells> {
         let column = self.names.iter().position(|n| n == name).unwrap();
-        self.reader.column(0, column).unwrap()
+        (0..self.reader.batches()).map(|n| self.reader.column(n, column).unwrap()).collect()
     }
 }
 

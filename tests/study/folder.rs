@@ -68,7 +68,7 @@ seed = 7
 [record]
 metrics = ["efficiency_gap*", "rules_in_force", "grey_share"]
 every = 5
-panels.firms = ["ai_capex_usd_year"]
+panels.firms = ["ai_capex_usd"]
 panels.chips = "all"
 events = true
 
@@ -76,7 +76,7 @@ events = true
 gap = { metric = "efficiency_gap", at = "2023-12" }
 mean_gap = { metric = "efficiency_gap", take = "mean", from = "2023-01" }
 most_rules = { metric = "rules_in_force", take = "max" }
-capex = { metric = "ai_capex_usd_year", table = "firms", id = "cathay" }
+capex = { metric = "ai_capex_usd", table = "firms", id = "cathay" }
 "#;
 
 /// The study with these seeds.

@@ -30,9 +30,9 @@ fn shares_do_not_matter() {
     for n in [7, 100] {
         let folder = scratch.path(&n.to_string());
         // In an order of their own, some at once.
-        let mut shares: Vec<u64> = (1..=n).collect();
         let mut dice = Dice(n);
-        shares.sort_by_key(|_| dice.below(1000));
+        let mut shares: Vec<u64> = (1..=n).collect();
+        shares.sort_by_cached_key(|_| dice.below(1000));
         for some in shares.chunks(4) {
             let children: Vec<Child> = some
                 .iter()
@@ -177,14 +177,17 @@ fn a_full_disk_is_said_and_a_second_try_ends_the_same() {
     let mount = |words: &[&str]| {
         Command::new("mount").args(words).output().is_ok_and(|output| output.status.success())
     };
-    if !mount(&["-t", "tmpfs", "-o", "size=1300k", "tmpfs", text(&disk)]) {
+    let whole: u64 =
+        wanted.keys().map(|p| scratch.path("whole").join(p).metadata().unwrap().len()).sum();
+    let part = |percent: u64| format!("{}k", whole * percent / 102_400);
+    if !mount(&["-t", "tmpfs", "-o", &format!("size={}", part(40)), "tmpfs", text(&disk)]) {
         eprintln!("skipped: this user may not mount a small tmpfs");
         return;
     }
     let folder = disk.join("study");
     let run = ["study", "run", text(&file), "--out", text(&folder), "--quiet"];
     let mut codes = Vec::new();
-    for size in ["1300k", "1500k", "1800k", "64m"] {
+    for size in [&part(40), &part(70), &part(90), "64m"] {
         assert!(mount(&["-o", &format!("remount,size={size}"), text(&disk)]));
         let (code, said) = code(&frugality(&run));
         if code != 0 {
@@ -224,7 +227,14 @@ fn seeds_are_added_until_the_interval_is_narrow_whoever_runs_them() {
     assert_eq!(first, 8);
     let (_, all) = run("narrow", "1e-12");
     assert_eq!(all, 80);
-    let (folder, some) = run("some", "0.001");
+    // A width that takes about twice the draws of the first block.
+    let plan = frugality::study::Store::open(&wide).unwrap().1;
+    let effects = crate::effects::Read::open(&wide, &frugality::study::effects_table(&plan));
+    let (outcome, low, high) =
+        (effects.texts("outcome"), effects.numbers("low"), effects.numbers("high"));
+    let gaps = (0..low.len()).filter(|row| outcome[*row] == "gap");
+    let widest = gaps.map(|row| (high[row] - low[row]) / 2.0).fold(0.0, f64::max);
+    let (folder, some) = run("some", &format!("{:?}", widest * 0.7));
     assert!(some > first && some < all && some % 8 == 0, "{some}");
     // Two processes take turns: each stops where the next block needs the other's shards.
     let shared = scratch.path("shared");

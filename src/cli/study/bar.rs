@@ -11,11 +11,11 @@ use super::time;
 use crate::study::Progress;
 
 /// Between two lines where there is no terminal.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 
 /// Tells a person how it goes.
 pub struct Bar {
-    bar: ProgressBar,
+    drawn: ProgressBar,
     quiet: bool,
     lines: bool,
     begun: Instant,
@@ -42,7 +42,7 @@ impl Bar {
         bar.set_prefix(name.to_owned());
         let now = Instant::now();
         Self {
-            bar,
+            drawn: bar,
             quiet,
             lines: !quiet && !terminal,
             begun: now,
@@ -55,7 +55,7 @@ impl Bar {
 
     /// Takes the bar away.
     pub fn finish(&self) {
-        self.bar.finish_and_clear();
+        self.drawn.finish_and_clear();
     }
 
     /// Seconds since it began.
@@ -67,19 +67,20 @@ impl Bar {
 impl Progress for Bar {
     fn begin(&self, to_do: u64, done: u64) {
         self.to_do.fetch_add(to_do, Ordering::Relaxed);
-        self.bar.inc_length(to_do);
-        self.bar.reset_eta();
+        self.drawn.inc_length(to_do);
+        self.drawn.reset_eta();
         if done > 0 && to_do > 0 && !self.quiet {
-            self.bar.suspend(|| eprintln!("{done} runs are there already, {to_do} are to be done"));
+            self.drawn
+                .suspend(|| eprintln!("{done} runs are there already, {to_do} are to be done"));
         }
     }
 
     fn run(&self, failed: bool) {
-        self.bar.inc(1);
+        self.drawn.inc(1);
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         if failed {
             let failed = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
-            self.bar.set_message(format!(", {failed} failed"));
+            self.drawn.set_message(format!(", {failed} failed"));
         }
         if !self.lines {
             return;
@@ -98,7 +99,7 @@ impl Progress for Bar {
 
     fn damaged(&self, shard: u64) {
         if !self.quiet {
-            self.bar
+            self.drawn
                 .suspend(|| eprintln!("shard {shard} is damaged or incomplete; it is done again"));
         }
     }

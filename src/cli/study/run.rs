@@ -85,11 +85,9 @@ pub fn run(args: &RunArgs) -> ExitCode {
             Some(out) => out.clone(),
             None => Path::new("outputs").join(plan.folder_name()),
         };
-        if !args.how.quiet {
-            if !plan.notices.is_empty() {
-                let n = plan.notices.len();
-                eprintln!("note: {n} notices on the worlds; `frugality study plan` shows them");
-            }
+        if !args.how.quiet && !plan.notices.is_empty() {
+            let n = plan.notices.len();
+            eprintln!("note: {n} notices on the worlds; `frugality study plan` shows them");
         }
         Ok((Store::create(&plan, &out)?, plan))
     };

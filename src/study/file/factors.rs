@@ -44,7 +44,7 @@ fn factor_kind(
         }
         return Some(FactorKind::Levels(levels));
     }
-    if let Some(values) = values(factor)? {
+    if let Some(values) = values(factor).ok()? {
         if ["times", "between", "at"].iter().any(|key| factor.get(key).is_some()) {
             return scale(factor, values);
         }
@@ -90,24 +90,24 @@ fn factor_kind(
 }
 
 /// The values that are listed, or evenly spaced; none of either is no mistake.
-fn values(factor: &mut Fields<'_, '_>) -> Option<Option<Vec<At<String>>>> {
+fn values(factor: &mut Fields<'_, '_>) -> Result<Option<Vec<At<String>>>, ()> {
     let origin = factor.origin;
     if factor.get("values").is_some() {
-        let values = factor.words("values")?;
+        let values = factor.words("values").ok_or(())?;
         if values.is_empty() {
             factor.wrong(origin, "values", "no values");
-            return None;
+            return Err(());
         }
-        return Some(Some(values));
+        return Ok(Some(values));
     }
     if factor.get("steps").is_none() {
-        return Some(None);
+        return Ok(None);
     }
-    let steps = factor.whole("steps", 2, 10_000)?;
+    let steps = factor.whole("steps", 2, 10_000).ok_or(())?;
     let (from, to) = (factor.number("from"), factor.number("to"));
     let (Some(from), Some(to)) = (from, to) else {
         factor.wrong(origin, "steps", "needs from and to as well");
-        return None;
+        return Err(());
     };
     let step = |i: u64| {
         // Rounded to twelve decimals, so that a tenth reads 0.1.
@@ -115,7 +115,7 @@ fn values(factor: &mut Fields<'_, '_>) -> Option<Option<Vec<At<String>>>> {
         let x = (x * 1e12).round() / 1e12;
         At { value: crate::study::design::plain(x), origin: from.origin }
     };
-    Some(Some((0..steps).map(step).collect()))
+    Ok(Some((0..steps).map(step).collect()))
 }
 
 fn scale(factor: &mut Fields<'_, '_>, values: Vec<At<String>>) -> Option<FactorKind> {

@@ -92,20 +92,14 @@ impl<'a, 'p> Fields<'a, 'p> {
     /// The table called `key`.
     pub fn table(&mut self, key: &str) -> Option<Fields<'a, '_>> {
         let (value, origin) = self.get(key)?;
-        match value {
-            DeValue::Table(table) => Some(Fields {
-                path: self.below(key),
-                origin,
-                file: self.file,
-                table,
-                problems: self.problems,
-            }),
-            _ => {
-                let message = format!("a table is wanted; write [{}]", self.below(key));
-                self.wrong(origin, key, message);
-                None
-            }
+        if let DeValue::Table(table) = value {
+            let path = self.below(key);
+            let file = self.file;
+            return Some(Fields { path, origin, file, table, problems: self.problems });
         }
+        let message = format!("a table is wanted; write [{}]", self.below(key));
+        self.wrong(origin, key, message);
+        None
     }
 
     /// The text called `key`.

@@ -1,6 +1,6 @@
 //! A study file and its worlds → a plan, or what is wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::factors::{self, Bases};
@@ -40,10 +40,19 @@ pub(super) fn load(path: &Path) -> Result<Plan, Refusal> {
     }
     let record = record::resolve(&study, &bases, span, &mut problems);
     let (design, sampling) = factors::design(&study, &bases, &mut sources, &mut problems);
-    let (Some(design), Some(record)) = (design, record) else {
+    let (Some(design), Some(mut record)) = (design, record) else {
         problems.into_result(&sources)?;
         return Err(Refusal { lines: vec![format!("{}: no design", path.display())], more: 0 });
     };
+    if study.outcomes.is_empty() {
+        // Nobody chose these names: a parameter of the same one keeps it.
+        let factors = || design.levers.iter().chain(&design.uncertainties);
+        for outcome in &mut record.outcomes {
+            if factors().any(|factor| factor.name == outcome.name) {
+                outcome.name.push_str("_end");
+            }
+        }
+    }
     names_differ(&study, &design, &record, &mut problems);
     let policies = policies(&study, &arms, &against, &design, &mut problems);
     let seeds = seeds(&study, &record, &mut problems);
@@ -157,27 +166,26 @@ fn worlds(
         let (switches, sets): (Vec<&At<String>>, Vec<&At<String>>) =
             arm.sets.iter().partition(is_switch);
         let key = (path.clone(), sets.iter().map(|s| s.value.clone()).collect::<Vec<_>>());
-        let base = match known.get(&key) {
-            Some(base) => *base,
-            None => {
-                let places: Vec<String> = sets.iter().map(|s| sources.place(s.origin)).collect();
-                let placed: Vec<(&str, &str)> = sets
-                    .iter()
-                    .zip(&places)
-                    .map(|(set, place)| (set.value.as_str(), place.as_str()))
-                    .collect();
-                match load_with(&path, &placed, &declared) {
-                    Ok(loaded) => {
-                        bases.loaded.push(loaded);
-                        bases.places.push(arm.world.origin);
-                        known.insert(key, bases.loaded.len() - 1);
-                        bases.loaded.len() - 1
-                    }
-                    Err(refusal) => {
-                        more += refusal.more;
-                        refused.extend(refusal.lines);
-                        continue;
-                    }
+        let base = if let Some(base) = known.get(&key) {
+            *base
+        } else {
+            let places: Vec<String> = sets.iter().map(|s| sources.place(s.origin)).collect();
+            let placed: Vec<(&str, &str)> = sets
+                .iter()
+                .zip(&places)
+                .map(|(set, place)| (set.value.as_str(), place.as_str()))
+                .collect();
+            match load_with(&path, &placed, &declared) {
+                Ok(loaded) => {
+                    bases.loaded.push(loaded);
+                    bases.places.push(arm.world.origin);
+                    known.insert(key, bases.loaded.len() - 1);
+                    bases.loaded.len() - 1
+                }
+                Err(refusal) => {
+                    more += refusal.more;
+                    refused.extend(refusal.lines);
+                    continue;
                 }
             }
         };
@@ -265,9 +273,9 @@ const OFF: &str = ".without.";
 
 /// The arm that each is compared with.
 fn against(study: &StudyFile, arms: &[Arm], problems: &mut Problems) -> Vec<Option<usize>> {
-    let mut seen: BTreeMap<&str, ()> = BTreeMap::new();
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
     for arm in arms {
-        if seen.insert(&arm.name, ()).is_some() {
+        if !seen.insert(&arm.name) {
             let message = format!("two arms are called `{}`", arm.name);
             problems.add(study.origin, "arms", message);
         }
@@ -320,12 +328,11 @@ fn policies(
             problems.add(name.origin, "counterfactual", message);
             continue;
         };
-        match design.levers[factor].level(&value.value) {
-            Some(level) => replaced.push((factor, level)),
-            None => {
-                let message = format!("`{}` is not a value of {}", shown(&value.value), name.value);
-                problems.add(value.origin, "counterfactual", message);
-            }
+        if let Some(level) = design.levers[factor].level(&value.value) {
+            replaced.push((factor, level));
+        } else {
+            let message = format!("`{}` is not a value of {}", shown(&value.value), name.value);
+            problems.add(value.origin, "counterfactual", message);
         }
     }
     let mut policies = Vec::new();
