@@ -63,7 +63,7 @@ fn verify_finds_what_is_wrong_and_resume_mends_it() {
         ("commits/000001.json", "swap", "not a record of this shard"),
         ("shards/000099.runs.parquet", "extra", "not part of the study"),
         ("commits/000099.json", "extra", "not part of the study"),
-        ("inputs/small/extra.csv", "extra", "not part of the study"),
+        ("inputs/small/extra.txt", "extra", "not part of the study"),
         ("merged/runs.parquet", "cut", "not the bytes that SHA256SUMS lists"),
         ("merged/effects.parquet", "remove", "missing"),
     ] {
