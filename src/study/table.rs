@@ -11,8 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parquet::basic::{Compression, Encoding, LogicalType, Repetition, Type as Physical, ZstdLevel};
-use parquet::column::reader::get_typed_column_reader;
-use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, FloatType, Int64Type};
+use parquet::column::reader::{ColumnReader, get_typed_column_reader};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int64Type};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
@@ -446,54 +446,24 @@ impl Reader {
         let group = self.reader.get_row_group(batch)?;
         let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
         let reader = group.get_column_reader(column)?;
-        let mut levels: Vec<i16> = Vec::with_capacity(rows);
         Ok(match self.kinds[column] {
-            Kind::Whole => {
-                let mut values = Vec::with_capacity(rows);
-                let mut reader = get_typed_column_reader::<Int64Type>(reader);
-                read_all(rows, &mut levels, |levels| {
-                    reader.read_records(rows, Some(levels), None, &mut values).map(|r| r.0)
-                })?;
-                let mut values = values.into_iter();
-                Cells::Whole(
-                    levels.iter().map(|l| if *l == 1 { values.next() } else { None }).collect(),
-                )
-            }
+            Kind::Whole => Cells::Whole(cells_of::<Int64Type>(reader, rows)?),
             Kind::Number => {
-                let mut values = Vec::with_capacity(rows);
-                let mut reader = get_typed_column_reader::<DoubleType>(reader);
-                read_all(rows, &mut levels, |levels| {
-                    reader.read_records(rows, Some(levels), None, &mut values).map(|r| r.0)
-                })?;
-                let mut values = values.into_iter();
-                let cell = |l: &i16| if *l == 1 { values.next() } else { None };
-                Cells::Number(levels.iter().map(cell).map(|x| x.unwrap_or(f64::NAN)).collect())
+                let cells = cells_of::<DoubleType>(reader, rows)?;
+                Cells::Number(cells.into_iter().map(|x| x.unwrap_or(f64::NAN)).collect())
             }
             Kind::Short => {
-                let mut values = Vec::with_capacity(rows);
-                let mut reader = get_typed_column_reader::<FloatType>(reader);
-                read_all(rows, &mut levels, |levels| {
-                    reader.read_records(rows, Some(levels), None, &mut values).map(|r| r.0)
-                })?;
-                let mut values = values.into_iter();
-                let cell = |l: &i16| if *l == 1 { values.next() } else { None };
-                Cells::Short(levels.iter().map(cell).map(|x| x.unwrap_or(f32::NAN)).collect())
+                let cells = cells_of::<FloatType>(reader, rows)?;
+                Cells::Short(cells.into_iter().map(|x| x.unwrap_or(f32::NAN)).collect())
             }
             Kind::Text => {
-                let mut values: Vec<ByteArray> = Vec::with_capacity(rows);
-                let mut reader = get_typed_column_reader::<ByteArrayType>(reader);
-                read_all(rows, &mut levels, |levels| {
-                    reader.read_records(rows, Some(levels), None, &mut values).map(|r| r.0)
-                })?;
                 let mut texts = Vec::with_capacity(rows);
                 let mut last: Option<Arc<str>> = None;
-                let mut values = values.into_iter();
-                for level in &levels {
-                    if *level != 1 {
+                for value in cells_of::<ByteArrayType>(reader, rows)? {
+                    let Some(value) = value else {
                         texts.push(None);
                         continue;
-                    }
-                    let Some(value) = values.next() else { break };
+                    };
                     let text = value.as_utf8()?;
                     // Neighbours are often the same text.
                     let same = last.as_ref().filter(|last| last.as_ref() == text).cloned();
@@ -516,24 +486,19 @@ impl Reader {
     }
 }
 
-fn read_all(
-    rows: usize,
-    levels: &mut Vec<i16>,
-    mut read: impl FnMut(&mut Vec<i16>) -> parquet::errors::Result<usize>,
-) -> io::Result<()> {
-    let mut so_far = 0;
-    while so_far < rows {
-        let n = read(levels)?;
+/// The cells of a column, none where they are empty.
+fn cells_of<T: DataType>(reader: ColumnReader, rows: usize) -> io::Result<Vec<Option<T::T>>> {
+    let mut reader = get_typed_column_reader::<T>(reader);
+    let (mut values, mut levels) = (Vec::with_capacity(rows), Vec::<i16>::with_capacity(rows));
+    while levels.len() < rows {
+        let (n, _, _) = reader.read_records(rows, Some(&mut levels), None, &mut values)?;
         if n == 0 {
-            break;
+            let short = "a column is shorter than its table";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, short));
         }
-        so_far += n;
     }
-    if levels.len() == rows {
-        Ok(())
-    } else {
-        Err(io::Error::new(io::ErrorKind::InvalidData, "a column is shorter than its table"))
-    }
+    let mut values = values.into_iter();
+    Ok(levels.iter().map(|level| if *level == 1 { values.next() } else { None }).collect())
 }
 
 #[cfg(test)]

@@ -157,12 +157,17 @@ fn sample(plan: &Plan, seconds: u64) -> Result<String, Failed> {
     );
     let _ = writeln!(
         text,
-        "  disk        {} for shards, as much again for merged tables ({:.1} kB a run)",
+        "  disk        at most {} for shards, less again for merged tables ({:.1} kB a run)",
         size((runs * bytes) as u64),
         bytes / 1e3
     );
     Ok(text)
 }
+
+/// Runs of a shard of the sample, about.
+const SAMPLE_RUNS: u64 = 16;
+/// How many times longer than wanted the sample may take when no shard is done.
+const PATIENCE: f64 = 3.0;
 
 struct Sampler {
     begun: Instant,
@@ -177,6 +182,10 @@ impl crate::study::Progress for Sampler {
         use std::sync::atomic::Ordering::Relaxed;
         self.runs.fetch_add(1, Relaxed);
         let now = self.begun.elapsed().as_secs_f64();
+        // A draw of many policies may take longer than a sample should.
+        if now > PATIENCE * self.seconds {
+            self.stop.store(true, Relaxed);
+        }
         if let Ok(mut last) = self.last.lock() {
             *last = now;
         }
@@ -192,8 +201,9 @@ impl crate::study::Progress for Sampler {
 fn measured(plan: &Plan, seconds: u64, folder: &std::path::Path) -> Result<(f64, f64), Failed> {
     use std::sync::atomic::Ordering::Relaxed;
     let mut plan = plan.clone();
-    // Shards of one draw, so that the sample ends in time.
-    plan.shard_draws = 1;
+    // Small shards, so that the sample ends in time.
+    let policies = plan.policies.len() as u64;
+    plan.shard_draws = (SAMPLE_RUNS / policies).clamp(1, plan.shard_draws);
     let store = Store::create(&plan, folder)?;
     let sampler = Sampler {
         begun: Instant::now(),
@@ -218,5 +228,10 @@ fn measured(plan: &Plan, seconds: u64, folder: &std::path::Path) -> Result<(f64,
         .map(|file| file.bytes)
         .sum();
     let runs = sampler.runs.load(Relaxed).max(1);
-    Ok((runs as f64 / elapsed, bytes as f64 / report.runs.max(1) as f64))
+    let a_run = if report.runs == 0 {
+        plan.record.bytes_a_run(&plan) as f64
+    } else {
+        bytes as f64 / report.runs as f64
+    };
+    Ok((runs as f64 / elapsed, a_run))
 }

@@ -191,37 +191,35 @@ impl<'a, 'p> Fields<'a, 'p> {
 
     /// The list of texts called `key`.
     pub fn texts(&mut self, key: &str) -> Option<Vec<At<String>>> {
-        let (value, origin) = self.get(key)?;
-        let DeValue::Array(items) = value else {
-            self.wrong(origin, key, "a list of texts is wanted: [\"…\"]");
-            return None;
+        let text = |value: &DeValue<'_>| match value {
+            DeValue::String(text) => Some(text.to_string()),
+            _ => None,
         };
-        let mut list = Vec::new();
-        for item in items {
-            let origin = place(self.file, item);
-            match item.get_ref() {
-                DeValue::String(text) => {
-                    list.push(At { value: text.to_string(), origin });
-                }
-                _ => self.wrong(origin, key, "a text in quotes is wanted"),
-            }
-        }
-        Some(list)
+        self.list(key, "a text in quotes", text)
     }
 
     /// The list of values called `key`, each as `--set` writes it.
     pub fn words(&mut self, key: &str) -> Option<Vec<At<String>>> {
+        self.list(key, "a number, a text or a flag", word)
+    }
+
+    fn list(
+        &mut self,
+        key: &str,
+        wanted: &str,
+        read: impl Fn(&DeValue<'_>) -> Option<String>,
+    ) -> Option<Vec<At<String>>> {
         let (value, origin) = self.get(key)?;
         let DeValue::Array(items) = value else {
-            self.wrong(origin, key, "a list of values is wanted: [0.1, 0.2]");
+            self.wrong(origin, key, format!("a list is wanted, of {wanted} each"));
             return None;
         };
         let mut list = Vec::new();
         for item in items {
             let origin = place(self.file, item);
-            match word(item.get_ref()) {
+            match read(item.get_ref()) {
                 Some(value) => list.push(At { value, origin }),
-                None => self.wrong(origin, key, "a number, a text or a flag is wanted"),
+                None => self.wrong(origin, key, format!("{wanted} is wanted")),
             }
         }
         Some(list)

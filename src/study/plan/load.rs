@@ -131,7 +131,7 @@ pub(super) fn load(path: &Path) -> Result<Plan, Refusal> {
 /// Runs a shard, at least and at most, where the study file does not say.
 const SHARD_RUNS: (u64, u64) = (8, 256);
 /// Shards that a study is cut into, about.
-const SHARDS: u64 = 250;
+const SHARDS: u64 = 1000;
 /// Bytes of a shard's tables in memory, about at most.
 const SHARD_BYTES: u64 = 8 << 20;
 
