@@ -1,4 +1,4 @@
-//! Tells the program which commit it was built from, for the manifest of a run.
+//! Tells the program which commit it was built from, and of what day, for the manifest of a run.
 
 use std::process::Command;
 
@@ -33,4 +33,7 @@ fn main() {
     .is_none_or(|list| !list.is_empty());
     let mark = if changed { "+changes" } else { "" };
     println!("cargo::rustc-env=FRUGALITY_COMMIT={commit}{mark}");
+    if let Some(date) = git(&["log", "-1", "--format=%cs"]) {
+        println!("cargo::rustc-env=FRUGALITY_COMMIT_DATE={date}");
+    }
 }

@@ -12,6 +12,7 @@
 //! - [`world`]: files → layers → checked definition → populated ECS world;
 //! - [`record`]: what leaves a run, as tables;
 //! - [`run`]: one world and one seed;
+//! - [`study`]: many worlds under many seeds, shard by shard;
 //! - [`analysis`]: scores against what really happened;
 //! - [`cli`]: the verbs.
 
@@ -29,5 +30,6 @@ pub mod random;
 pub mod record;
 pub mod run;
 pub mod schema;
+pub mod study;
 pub mod units;
 pub mod world;

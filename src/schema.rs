@@ -224,6 +224,10 @@ pub trait Row: Sized {
     const COLUMNS: &'static [Column];
     /// Builds the row from its id and one checked value a column.
     fn build(id: String, values: &mut dyn Iterator<Item = Value>) -> Self;
+    /// The row's id.
+    fn id(&self) -> &str;
+    /// Puts a checked value into the column at `column` of [`Self::COLUMNS`].
+    fn set(&mut self, column: usize, value: Value);
 }
 
 /// Declares a table's row: a struct with `id` and one field a column, and its
@@ -281,6 +285,17 @@ macro_rules! table {
                         values.next().unwrap_or($crate::schema::Value::Missing),
                     ),)*
                 }
+            }
+            fn id(&self) -> &str {
+                &self.id
+            }
+            fn set(&mut self, column: usize, value: $crate::schema::Value) {
+                let mut at = 0..;
+                $(if at.next() == Some(column) {
+                    self.$field = $crate::schema::FromValue::from_value(value);
+                    return;
+                })*
+                let _ = (at, value);
             }
         }
     };

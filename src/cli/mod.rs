@@ -19,6 +19,7 @@ mod run;
 mod schema;
 mod score;
 mod show;
+mod study;
 
 /// Agent-based simulation of export controls on AI chips.
 #[derive(Parser, Debug)]
@@ -28,6 +29,7 @@ Examples:
   frugality run reference                   the real world of AI chips, 2022 to 2035
   frugality explain DIR                     why things happened in a run
   frugality score DIR                       a run against what really happened
+  frugality study run quick                 many runs under shared luck, and what they show
   frugality check reference                 is the world in worlds/reference right?
   frugality show reference firms.bytedance  what it says of a firm, and where that is written
   frugality parameters reference            every parameter with its prior and source
@@ -43,6 +45,7 @@ enum Verb {
     Run(run::RunArgs),
     Explain(explain::ExplainArgs),
     Score(score::ScoreArgs),
+    Study(study::StudyArgs),
     Check(check::CheckArgs),
     Show(show::ShowArgs),
     Schema(schema::SchemaArgs),
@@ -58,6 +61,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Score(args) => score::run(&args),
+        Verb::Study(args) => study::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Show(args) => show::run(&args),
         Verb::Schema(args) => schema::run(&args),

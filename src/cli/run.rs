@@ -16,6 +16,7 @@ use crate::metric::{Metric, Scope};
 use crate::record::cell::{human, printable};
 use crate::record::columns;
 use crate::record::folder::Document;
+use crate::record::headline::{OUTCOMES, stem_of};
 use crate::record::{Folder, FolderError, Kept, Log, Manifest, Page, Panels, Sink};
 use crate::run::{Options, Outcome, Stopped, simulate};
 use crate::world;
@@ -33,28 +34,28 @@ Exit codes: 0 done, 1 the system refused (full disk, read-only), 2 bad input, 3 
 The folder is whole or absent: a run that fails or is stopped with Ctrl-C leaves nothing under its name.")]
 pub struct RunArgs {
     /// The world: a folder with world.toml, or a TOML file that extends one.
-    world: PathBuf,
+    pub(super) world: PathBuf,
     /// The seed of all draws.
     #[arg(long, default_value_t = 1)]
-    seed: u64,
+    pub(super) seed: u64,
     /// Months to run, instead of to the world's end.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1200))]
-    months: Option<u32>,
+    pub(super) months: Option<u32>,
     /// Changes a cell (`table.id.column=value`) or a parameter (`name=value`); repeatable, the last one wins.
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    sets: Vec<String>,
+    pub(super) sets: Vec<String>,
     /// The folder to write [default: outputs/<world>-s<seed>-<hash>].
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
     /// Replaces the folder if it exists and is the output of a run.
     #[arg(long)]
-    force: bool,
+    pub(super) force: bool,
     /// Leaves the event log out; `explain` then has nothing to walk.
     #[arg(long)]
-    no_events: bool,
+    pub(super) no_events: bool,
     /// Prints the folder and nothing else.
     #[arg(long, short)]
-    quiet: bool,
+    pub(super) quiet: bool,
 }
 
 /// Does it.
@@ -233,28 +234,6 @@ impl Sink for &Bar {
     }
 }
 
-/// The outcome measures of the model's question, by the stem of their names.
-const OUTCOMES: [&str; 18] = [
-    "third_market_share",
-    "third_market_share_poor",
-    "serving_cost_ratio",
-    "serving_energy_ratio",
-    "efficiency_gap",
-    "capability_lag_months",
-    "compute_share",
-    "cost_per_token",
-    "cost_per_request",
-    "inference_density",
-    "ai_capex_to_revenue",
-    "payback_years",
-    "domestic_chip_share",
-    "grey_share",
-    "vendor_revenue_lost_usd",
-    "firm_value_usd",
-    "ai_capex_usd",
-    "h100e",
-];
-
 /// Dates at which a summary looks, as far as the run reaches.
 const DATES: [Month; 3] = [Month::new(2025, 12), Month::new(2030, 12), Month::new(2035, 12)];
 
@@ -365,14 +344,6 @@ fn outcome_lines(metrics: &'static [&'static Metric]) -> Vec<(String, Vec<&'stat
         lines.extend(of_stem);
     }
     lines
-}
-
-/// The longest outcome that a metric's name begins with.
-fn stem_of(name: &str) -> Option<&'static str> {
-    let begins = |stem: &&str| {
-        name.strip_prefix(*stem).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
-    };
-    OUTCOMES.into_iter().filter(begins).max_by_key(|stem| stem.len())
 }
 
 #[cfg(test)]

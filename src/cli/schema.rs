@@ -1,4 +1,4 @@
-//! `frugality schema`: the JSON Schema of world files.
+//! `frugality schema`: the JSON Schema of world and study files.
 
 use std::process::ExitCode;
 
@@ -14,12 +14,19 @@ use crate::world::json_schema;
 /// names, kinds and ranges; `frugality check` knows the rest.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Example:
-  frugality schema > worlds/world.schema.json")]
-pub struct SchemaArgs {}
+Examples:
+  frugality schema > worlds/world.schema.json
+  frugality schema --study > worlds/studies/study.schema.json")]
+pub struct SchemaArgs {
+    /// The schema of study files instead.
+    #[arg(long)]
+    study: bool,
+}
 
 /// Does it.
 #[must_use]
-pub fn run(_: &SchemaArgs) -> ExitCode {
-    exit::print(&format!("{:#}\n", json_schema(&super::declared())))
+pub fn run(args: &SchemaArgs) -> ExitCode {
+    let schema =
+        if args.study { crate::study::json_schema() } else { json_schema(&super::declared()) };
+    exit::print(&format!("{schema:#}\n"))
 }

@@ -8,9 +8,9 @@
 //! same regulator add. A regulator decides at most `decisions a month × (1 − share of other trade)`
 //! due applications, in order of filing; the rest wait. An application is approved with
 //!
-//! `P = Λ(o − b_T ln(TPP / threshold) − b_h h − b_r risk)`
+//! `P = a₀ + (1 − a₀) Λ(o − b_T ln(TPP / threshold) − b_h h − b_r risk)`
 //!
-//! with o the log-odds of the rule or of its treatment, TPP the chip's total processing performance,
+//! with a₀ a floor under approvals (0 but in studies of the dose), o the log-odds of the rule or of its treatment, TPP the chip's total processing performance,
 //! threshold the highest minimum of TPP among the clauses that it meets, h the regulator's stance, risk
 //! 1 for state-owned buyers. An approval is in full, or with some chance for a uniform share of the
 //! units; it may carry conditions. Caps bind in order of filing: units and total performance a calendar
@@ -53,6 +53,9 @@ crate::parameters! {
         review_sigma,
         /// Days of notice under `notify` and `quota`.
         notice_days,
+        /// Share of reviewed applications that are approved whatever their merits, a₀: 1 − the dose of the
+        /// rules, 0 as they are written.
+        approval_floor,
         /// Log-odds o of approval case by case, at stance 0 and at the threshold.
         odds_case_by_case,
         /// Log-odds o of approval under a presumption of denial.
@@ -328,6 +331,11 @@ pub(crate) fn file_applications(
     readings.set(&APPLICATIONS_FILED, f64::from(filed));
 }
 
+/// Probability of approval from its log-odds.
+fn chance(p: &LicensingParameters, odds: f64) -> f64 {
+    p.approval_floor + (1.0 - p.approval_floor) * maths::logistic(odds)
+}
+
 /// Log-odds of approval, or none where no officer decides.
 fn log_odds(p: &LicensingParameters, rule: &Rule, sku: &Sku, h: f64, risk: f64) -> Option<f64> {
     odds_beyond(p, rule, || excess(rule, sku), h, risk)
@@ -442,7 +450,7 @@ pub(crate) fn decide(
         let mut granted = units;
         application.odds = 1.0;
         if let Some(odds) = odds {
-            application.odds = maths::logistic(odds);
+            application.odds = chance(&p, odds);
             let mut stream = luck.stream(Purpose::Licence, application.key);
             let mut draws = stream.month(application.placed);
             draws.uniform(); // the review time was drawn from this one
@@ -642,7 +650,7 @@ pub(crate) fn publish_odds(
             } else if rule.row.treatment == Treatment::Deny {
                 0.0
             } else {
-                odds_beyond(&p, rule, || *beyond, h, 0.0).map_or(1.0, maths::logistic)
+                odds_beyond(&p, rule, || *beyond, h, 0.0).map_or(1.0, |odds| chance(&p, odds))
             };
         }
     }

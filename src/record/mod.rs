@@ -20,12 +20,14 @@ pub mod csv_text;
 pub mod docs;
 pub mod ending;
 pub mod folder;
+pub mod headline;
 pub mod kept;
 pub mod manifest;
 pub mod panels;
 
 pub use archive::Archive;
 pub use causes::Log;
+pub use csv_text::CsvText;
 pub use ending::Ending;
 pub use folder::{Folder, FolderError};
 pub use kept::Kept;

@@ -66,6 +66,14 @@ macro_rules! definition {
                 self
             }
 
+            /// Puts a checked value into a cell of a row; false where there is no such row.
+            pub fn set_cell(&mut self, table: &str, id: &str, column: usize, value: Value) -> bool {
+                $(if table == <$row as Row>::TABLE {
+                    return set(&mut self.$table, id, column, value);
+                })*
+                false
+            }
+
             /// Builds a definition from checked rows: `rows(table)` gives (id, values) of
             /// every row of a table, in any order.
             pub fn build(
@@ -132,6 +140,16 @@ const fn column(name: &'static str, spec: Spec, doc: &'static str) -> Column {
 fn sorted<R: Row>(mut rows: Vec<(String, Vec<Value>)>) -> Vec<R> {
     rows.sort_by(|a, b| a.0.cmp(&b.0));
     rows.into_iter().map(|(id, values)| R::build(id, &mut values.into_iter())).collect()
+}
+
+fn set<R: Row>(rows: &mut [R], id: &str, column: usize, value: Value) -> bool {
+    match rows.binary_search_by(|row| row.id().cmp(id)) {
+        Ok(at) => {
+            rows[at].set(column, value);
+            true
+        }
+        Err(_) => false,
+    }
 }
 
 definition! {

@@ -165,6 +165,69 @@ fn read(path: &Path, cap: u64) -> Result<Vec<u8>, String> {
     if bytes.len() as u64 > cap { Err(too_large()) } else { Ok(bytes) }
 }
 
+/// Reads a text file of at most `cap` bytes that is not part of a world; what is wrong with its
+/// bytes is noted. `inside` is its path among copied inputs.
+pub(crate) fn read_text(
+    path: &Path,
+    inside: String,
+    cap: u64,
+    sources: &mut Sources,
+    problems: &mut Problems,
+) -> Option<Origin> {
+    let name = shown_path(path);
+    let bytes = match read(path, cap) {
+        Ok(bytes) => bytes,
+        Err(message) => {
+            let at = sources.add(name, 0, None);
+            problems.add(at, "", message);
+            return None;
+        }
+    };
+    let flaws = text::checked(&bytes).err();
+    let at = sources.add(name, 0, Some(SourceFile::new(path.to_path_buf(), inside, bytes)));
+    let Some(flaws) = flaws else { return Some(at) };
+    for (offset, message) in flaws {
+        problems.add(offset.map_or(at, |o| at.at(o)), "", message);
+    }
+    None
+}
+
+/// The world that a file of `folder` means by `name`: in its own folder, in the one above, or in
+/// the folder of worlds.
+pub(crate) fn resolve_beside(folder: &Path, name: &str) -> Result<PathBuf, String> {
+    let one = |found| match found {
+        Found::One(path) => Some(Ok(path)),
+        Found::Two(folder, file) => Some(Err(two(&folder, &file))),
+        Found::None => None,
+    };
+    let plain = !name.is_empty()
+        && !name.contains("://")
+        && !name.starts_with(['/', '\\', '~'])
+        && !name.contains('\\')
+        && name.split('/').all(|part| !part.is_empty() && part != ".." && part != ".");
+    if !plain {
+        return Err("not the name of a world; write one such as \"reference\"".to_owned());
+    }
+    let above = match (folder.file_name(), folder.parent()) {
+        (Some(_), Some(parent)) => parent.to_path_buf(),
+        _ => folder.join(".."),
+    };
+    let mut known = Vec::new();
+    for place in [folder, above.as_path(), Path::new(WORLDS)] {
+        if let Some(found) = one(resolve(place, name)) {
+            return found;
+        }
+        known.extend(names_in(place));
+    }
+    known.sort();
+    known.dedup();
+    Err(format!(
+        "there is no world `{}`{}",
+        shown(name),
+        did_you_mean(name, known.iter().map(String::as_str))
+    ))
+}
+
 /// One layer of a world: what its files say.
 #[derive(Default)]
 pub(super) struct Layer {

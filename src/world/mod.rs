@@ -12,6 +12,7 @@ pub mod observation;
 pub mod populate;
 mod removal;
 
+mod address;
 mod balance;
 mod check;
 mod csv_file;
@@ -24,18 +25,19 @@ mod text;
 mod toml_file;
 mod value;
 
+pub use address::Address;
 pub use check::{Cell, Cells, CheckedRow};
 pub use definition::{Definition, Head};
 pub use files::{CSV_CAP, TOML_CAP};
+pub(crate) use files::{read_text, resolve_beside};
 pub use json_schema::json_schema;
-pub(crate) use problem::did_you_mean;
 pub use problem::{Origin, Refusal, SHOWN, SourceFile, Sources, sha256};
+pub(crate) use problem::{Problems, did_you_mean, shown};
 pub use resolved::{resolved_toml, toml_value, world_hash};
 
 use crate::entities::Switches;
 use crate::parameters::Declared;
 use crate::schema::Value;
-use problem::Problems;
 
 /// A world that was read and found right.
 #[derive(Clone, Debug)]
@@ -77,6 +79,20 @@ pub fn load(
     sets: &[String],
     declared: &[&'static Declared],
 ) -> Result<Loaded, Refusal> {
+    let sets: Vec<(&str, &str)> = sets.iter().map(|set| (set.as_str(), "--set")).collect();
+    load_with(world, &sets, declared)
+}
+
+/// The same with settings that stand somewhere: each of `sets` is what it says and the
+/// place (`file:line:column`) that a problem with it is shown at.
+///
+/// # Errors
+/// A [`Refusal`] with the first problems found, each at its file, line and column.
+pub fn load_with(
+    world: &Path,
+    sets: &[(&str, &str)],
+    declared: &[&'static Declared],
+) -> Result<Loaded, Refusal> {
     let mut sources = Sources::default();
     let mut problems = Problems::default();
     let path = match files::find(world) {
@@ -98,8 +114,8 @@ pub fn load(
     for layer in layers.into_iter().rev() {
         merged.apply(layer.statements, &mut problems);
     }
-    for set in sets {
-        let at = sources.add("--set".to_owned(), -1, None);
+    for (set, place) in sets {
+        let at = sources.add((*place).to_owned(), -1, None);
         merged.set(set, at, declared, &mut problems);
     }
     let cells = check::cells(&merged, Origin::WORLD, folder, declared, &mut problems);
@@ -112,6 +128,19 @@ pub fn load(
     notices.sort(&sources);
     let notices = notices.lines(&sources, usize::MAX);
     Ok(Loaded { definition, cells, sources, notices })
+}
+
+impl Loaded {
+    /// Whether `definition`, this world with some cells changed, still holds together:
+    /// sums, order, power, priors. Kinds and ranges of cells are the setter's business.
+    ///
+    /// # Errors
+    /// What does not fit, at the places of the unchanged cells.
+    pub fn recheck(&self, definition: &Definition) -> Result<(), Refusal> {
+        let (mut problems, mut notices) = (Problems::default(), Problems::default());
+        balance::check(definition, &self.cells, &self.sources, &mut problems, &mut notices);
+        problems.into_result(&self.sources)
+    }
 }
 
 fn define(id: String, cells: &Cells) -> Definition {

@@ -68,13 +68,13 @@ pub struct Sources {
 
 impl Sources {
     /// Adds a source; problems of deeper sources are shown first.
-    pub(super) fn add(&mut self, name: String, depth: i32, file: Option<SourceFile>) -> Origin {
+    pub(crate) fn add(&mut self, name: String, depth: i32, file: Option<SourceFile>) -> Origin {
         self.list.push(Source { name, depth, file });
         Origin { source: (self.list.len() - 1) as u32, offset: None }
     }
 
     /// The file's text.
-    pub(super) fn text(&self, of: Origin) -> &str {
+    pub(crate) fn text(&self, of: Origin) -> &str {
         let file = self.list[of.source as usize].file.as_ref();
         file.and_then(|f| std::str::from_utf8(&f.bytes).ok()).unwrap_or("")
     }
@@ -124,14 +124,14 @@ impl Origin {
     pub(super) const WORLD: Self = Self { source: 0, offset: None };
 
     /// The same source at byte `offset`.
-    pub(super) const fn at(self, offset: usize) -> Self {
+    pub(crate) const fn at(self, offset: usize) -> Self {
         Self { source: self.source, offset: Some(offset as u32) }
     }
 }
 
 /// Problems as they are found.
 #[derive(Default)]
-pub(super) struct Problems {
+pub(crate) struct Problems {
     found: Vec<Problem>,
     hints: usize,
 }
@@ -249,7 +249,7 @@ impl std::error::Error for Refusal {}
 
 /// Text from a file as a message may show it: cut at 60 characters, and with
 /// characters that a terminal would obey written out.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut out = String::new();
     for (i, c) in text.chars().enumerate() {
         if i == 60 {

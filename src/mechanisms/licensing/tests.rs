@@ -273,3 +273,14 @@ fn without_officers_a_due_application_waits_and_expired_licences_pay_back() {
     assert_eq!((licence.outcome, licence.shipped), (Outcome::Expired, 0));
     assert_eq!(world.get::<Purse>(firm).unwrap().unspent.quanta(), 1300);
 }
+
+#[test]
+fn a_floor_under_approvals_is_the_dose_of_a_review() {
+    let mut p = parameters();
+    assert_eq!(chance(&p, -1.3).to_bits(), maths::logistic(-1.3).to_bits(), "0 changes nothing");
+    // Half of all pass whatever they are; of the rest Λ(0) = ½ do.
+    p.approval_floor = 0.5;
+    assert!((chance(&p, 0.0) - 0.75).abs() < 1e-12);
+    p.approval_floor = 1.0;
+    assert_eq!(chance(&p, -9.0), 1.0);
+}

@@ -396,18 +396,18 @@ impl Access {
         self.stances.extend(stances);
         for (index, rule) in rulebook.rules.iter().enumerate() {
             let h = self.stances.get(rule.issuer.index()).copied().unwrap_or(0.0);
+            let reviewed = |odds: f64| {
+                let odds = maths::logistic(odds - p.approval_stance_slope * h);
+                p.approval_floor + (1.0 - p.approval_floor) * odds
+            };
             let prior = match rule.row.treatment {
                 // Notices and quotas let through; what a quota has left is seen to in `open`.
                 Treatment::Allow | Treatment::Notify | Treatment::Quota => 1.0,
                 Treatment::Deny => 0.0,
                 _ if !switches.licence_queue => 1.0,
-                Treatment::CaseByCase => {
-                    let odds = rule.row.odds.unwrap_or(p.odds_case_by_case);
-                    maths::logistic(odds - p.approval_stance_slope * h)
-                }
+                Treatment::CaseByCase => reviewed(rule.row.odds.unwrap_or(p.odds_case_by_case)),
                 Treatment::PresumptionOfDenial => {
-                    let odds = rule.row.odds.unwrap_or(p.odds_presumption_of_denial);
-                    maths::logistic(odds - p.approval_stance_slope * h)
+                    reviewed(rule.row.odds.unwrap_or(p.odds_presumption_of_denial))
                 }
             };
             let certain = prior == 0.0 || prior == 1.0;

@@ -15,7 +15,7 @@
 //! that part f' = f + (found/offered − f)·s, so that nobody keeps bidding for what is not there. Rented capacity costs `rent · 12 a` per H100e. A channel with risk ≥
 //! `denial_closes`, an exhausted quota or no lawful access is closed.
 //!
-//! **Risk of denial**: `1 − (n₀ P₀ + granted) / (n₀ + decided)`; P₀ = Λ(odds of the strictest
+//! **Risk of denial**: `1 − (n₀ P₀ + granted) / (n₀ + decided)`; P₀ = a₀ + (1 − a₀) Λ(odds of the strictest
 //! rule's treatment − b_h h), granted and decided over the last months' applications from that home country
 //! under that rule, n₀ the weight of the prior in applications. Notices and quotas with room let through (P₀ = 1). The buyer's own state lets
 //! in the share `a_i` of imports (guidance): it divides the cost that κ sees, and caps the share of the
@@ -111,6 +111,8 @@ crate::parameters! {
         kappa_lag_months,
         /// Risk of denial from which a channel counts as closed.
         denial_closes,
+        /// Share of reviewed applications that are approved whatever their merits, a₀.
+        approval_floor,
         /// Prior odds of approval case by case, in logits.
         odds_case_by_case,
         /// Prior odds of approval under a presumption of denial, in logits.
