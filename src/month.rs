@@ -82,14 +82,14 @@ month! {
         design::start_variants, "Starts compliance variants where announced clauses cost more than a cut.";
     }
     fabs {
-        fabs::receive_scripted, "Receives scripted flows of dies and memory.";
-        fabs::update_lines, "Brings in capacity, learns yield, applies equipment rules.";
-        fabs::finish, "Finishes chips and wafers whose cycle is over.";
-        fabs::fuse, "Fuses finished chips into variants with fewer links that buyers wait for.";
-        fabs::plan, "Plans starts by what is ordered and forecast.";
-        fabs::start_parts, "Starts wafers and memory, shared by contract and need.";
-        fabs::start_chips, "Packages chips: the scarcest of dies, memory and packaging decides.";
-        fabs::expand, "Orders capacity where backlog is long.";
+        fabs::lines::receive_scripted, "Receives scripted flows of dies and memory.";
+        fabs::lines::update_lines, "Brings in capacity, learns yield, applies equipment rules.";
+        fabs::chips::finish, "Finishes chips and wafers whose cycle is over.";
+        fabs::chips::fuse, "Fuses finished chips into variants with fewer links that buyers wait for.";
+        fabs::planning::plan, "Plans starts by what is ordered and forecast.";
+        fabs::parts::start_parts, "Starts wafers and memory, shared by contract and need.";
+        fabs::chips::start_chips, "Packages chips: the scarcest of dies, memory and packaging decides.";
+        fabs::lines::expand, "Orders capacity where backlog is long.";
         fabs::measure, "Measures lines and output.";
     }
     licensing {

@@ -170,7 +170,7 @@ fn build(tables: &Tables) -> World {
         book.add_sku();
     }
     let n = tables.countries.len();
-    world.insert_resource(fabs::parts(&ids, &catalogue, &tables.stocks));
+    world.insert_resource(fabs::opening_parts(&ids, &catalogue, &tables.stocks));
     world.insert_resource(fabs::works(&tables.lines, ids.len(), n, &luck));
     let grey = GreyParameters::from_values(&mut parameter);
     world.insert_resource(GreyMarkets {
@@ -218,13 +218,13 @@ macro_rules! run {
 fn make(world: &mut World) {
     run!(
         world,
-        fabs::receive_scripted,
-        fabs::update_lines,
-        fabs::finish,
-        fabs::plan,
-        fabs::start_parts,
-        fabs::start_chips,
-        fabs::expand,
+        fabs::lines::receive_scripted,
+        fabs::lines::update_lines,
+        fabs::chips::finish,
+        fabs::planning::plan,
+        fabs::parts::start_parts,
+        fabs::chips::start_chips,
+        fabs::lines::expand,
     );
 }
 

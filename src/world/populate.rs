@@ -141,7 +141,7 @@ pub fn populate(definition: &Definition, luck: Luck, keep_events: bool) -> World
         roster.countries.push(world.spawn((country, grid, demand)).id());
     }
 
-    let mut parts = fabs::parts(&vendor_ids, &catalogue, &d.stocks);
+    let mut parts = fabs::opening_parts(&vendor_ids, &catalogue, &d.stocks);
     for row in d.stocks.iter().filter(|row| row.kind == StockKind::Installed) {
         if let Some(sku) = row.item.as_deref().and_then(|item| sku_places.find(item)) {
             parts.made[sku] += crate::maths::whole(row.amount);

@@ -1,0 +1,255 @@
+//! Chips packaged, finished and fused.
+
+use bevy_ecs::prelude::{Local, Query, Res, ResMut};
+
+use super::{FabWorks, FabsParameters, Product, at, pour, zero};
+use crate::entities::boards::{ChipMarket, Dock};
+use crate::entities::chip::{Catalogue, Sku};
+use crate::entities::ledger::{Account, Ledger, Outside, Purpose as PaidFor};
+use crate::entities::line::{LineKind, Parts};
+use crate::entities::vendor::Vendor;
+use crate::entities::{Clock, Roster, Settings, SkuId};
+use crate::maths;
+use crate::units::{Count, Money};
+
+/// Finishes wafers, memory and chips that are due, and pays for the chips.
+pub(crate) fn finish(
+    clock: Res<Clock>,
+    settings: Res<Settings>,
+    catalogue: Res<Catalogue>,
+    mut works: ResMut<FabWorks>,
+    mut parts: ResMut<Parts>,
+    mut market: ResMut<ChipMarket>,
+    mut ledger: ResMut<Ledger>,
+) {
+    let parts = &mut *parts;
+    let now = clock.now;
+    works.batches.retain(|batch| {
+        if batch.due > now {
+            return true;
+        }
+        let v = batch.vendor.index();
+        match batch.product {
+            Product::Die(die) => {
+                parts.dies[v][die.index()] += batch.amount;
+                parts.dies_in[v][die.index()] += batch.amount;
+            }
+            Product::Memory => {
+                parts.memory_gb[v] += batch.amount;
+                parts.memory_in[v] += batch.amount;
+            }
+        }
+        false
+    });
+    market.output.fill(0);
+    let (inventory, made) = (&mut parts.inventory, &mut parts.made);
+    parts.in_work.retain(|(vendor, sku, due, units)| {
+        if *due > now {
+            return true;
+        }
+        inventory[sku.index()] += units;
+        made[sku.index()] += units;
+        market.output[sku.index()] += units;
+        let cost = Money::from_amount(catalogue.sku(*sku).row.unit_cost_usd, settings.quantum);
+        ledger.pay(
+            Account::Vendor(*vendor),
+            Account::Outside(Outside::Suppliers),
+            cost.times(*units),
+            PaidFor::Production,
+        );
+        false
+    });
+}
+
+/// Turns finished chips that nobody waits for into the variant of them that buyers wait for, where all that
+/// was cut are links: those are fused at test, in the same package.
+pub(crate) fn fuse(
+    catalogue: Res<Catalogue>,
+    dock: Res<Dock>,
+    mut parts: ResMut<Parts>,
+    mut market: ResMut<ChipMarket>,
+) {
+    for (id, sku) in catalogue.iter() {
+        let Some(parent) = sku.parent.filter(|parent| links_alone(&catalogue, *parent, id)) else {
+            continue;
+        };
+        let (v, p) = (id.index(), parent.index());
+        if !sku.on_sale {
+            continue;
+        }
+        let under_way: Count =
+            parts.in_work.iter().filter(|(_, of, ..)| *of == id).map(|(.., n)| n).sum();
+        let at_hand = (parts.inventory[v] + under_way) as f64;
+        let wanted = maths::whole(at(&dock.likely, v) + market.forecast[v] - at_hand);
+        let spare = parts.inventory[p] - maths::whole(at(&dock.likely, p));
+        let n = wanted.min(spare);
+        if n > 0 {
+            parts.inventory[p] -= n;
+            parts.made[p] -= n;
+            parts.inventory[v] += n;
+            parts.made[v] += n;
+            market.output[v] += n;
+        }
+    }
+}
+
+/// Whether `variant` differs from `parent` in nothing but its links.
+fn links_alone(catalogue: &Catalogue, parent: SkuId, variant: SkuId) -> bool {
+    let (a, b) = (catalogue.sku(parent), catalogue.sku(variant));
+    a.die == b.die
+        && a.row.tpp == b.row.tpp
+        && a.row.memory_bandwidth_gbps == b.row.memory_bandwidth_gbps
+        && a.row.hbm_gb == b.row.hbm_gb
+}
+
+/// Units of packaging wafers for one chip; 0 when it needs none.
+pub(super) fn slots(sku: &Sku) -> f64 {
+    if sku.row.packages_per_wafer > 0.0 { 1.0 / sku.row.packages_per_wafer } else { 0.0 }
+}
+
+/// Memory in `units` chips, whole GB.
+fn memory_of(sku: &Sku, units: Count) -> Count {
+    maths::whole(sku.row.hbm_gb * units as f64)
+}
+
+/// Cuts `units` of the SKUs in `members` so that Σ units·use ≤ `available`, shared by
+/// use × merit, no SKU above its units.
+pub(super) fn cut(
+    available: f64,
+    members: &[(usize, f64, f64)],
+    units: &mut [f64],
+    scratch: &mut [Vec<f64>; 3],
+) {
+    let need: f64 = members.iter().map(|(s, uses, _)| units[*s] * uses).sum();
+    if need <= available {
+        return;
+    }
+    let [weights, needs, got] = scratch;
+    weights.clear();
+    needs.clear();
+    for (s, uses, merit) in members {
+        needs.push(units[*s] * uses);
+        weights.push(units[*s] * uses * merit);
+    }
+    zero(got, needs.len());
+    pour(available.max(0.0), weights, needs, got);
+    for ((s, uses, _), got) in members.iter().zip(got.iter()) {
+        units[*s] = got / uses;
+    }
+}
+
+/// Starts chips: wants cut to dies, memory and packaging slots, whole units, parts taken from stock.
+pub(crate) fn start_chips(
+    clock: Res<Clock>,
+    settings: Res<Settings>,
+    roster: Res<Roster>,
+    catalogue: Res<Catalogue>,
+    p: Res<FabsParameters>,
+    mut works: ResMut<FabWorks>,
+    mut parts: ResMut<Parts>,
+    vendors: Query<&Vendor>,
+    mut members: Local<Vec<(usize, f64, f64)>>,
+    mut scratch: Local<[Vec<f64>; 3]>,
+) {
+    let (works, parts) = (&mut *works, &mut *parts);
+    let skus = catalogue.skus.len();
+    works.chip_rest.resize(skus, 0.0);
+    zero(&mut works.started, skus);
+    works.units.clear();
+    works.units.extend_from_slice(&works.start);
+    zero(&mut works.totals, works.vendors);
+    // Merit of a SKU for a part: (margin per unit of the part)^m.
+    let merit = |sku: &Sku, uses: f64| {
+        // In quanta of the ledger, so that currency is a unit; a loss still leaves a merit.
+        let margin = ((sku.price_usd - sku.row.unit_cost_usd) / settings.quantum).max(1.0);
+        if p.margin_exponent == 0.0 { 1.0 } else { maths::pow(margin / uses, p.margin_exponent) }
+    };
+    let mut skus_of = std::mem::take(&mut works.skus_of);
+    skus_of.resize_with(works.vendors, Vec::new);
+    let known: usize = skus_of.iter().map(Vec::len).sum();
+    for (id, sku) in catalogue.iter().skip(known) {
+        skus_of[sku.vendor.index()].push(id.index());
+    }
+    for vendor in vendors.iter_many(&roster.vendors).flatten() {
+        let v = vendor.id.index();
+        let of_vendor = || skus_of[v].iter().map(|s| (*s, &catalogue.skus[*s]));
+        // Nothing is wanted: nothing is cut, and no slots are asked for.
+        if of_vendor().all(|(s, _)| works.units[s] <= 0.0) {
+            continue;
+        }
+        for d in 0..works.dies {
+            members.clear();
+            members.extend(
+                of_vendor().filter(|(s, sku)| sku.die.index() == d && works.units[*s] > 0.0).map(
+                    |(s, sku)| {
+                        let uses = sku.row.dies_per_chip as f64;
+                        (s, uses, merit(sku, uses))
+                    },
+                ),
+            );
+            if !members.is_empty() {
+                cut(parts.dies[v][d] as f64, &members, &mut works.units, &mut scratch);
+            }
+        }
+        members.clear();
+        members.extend(
+            of_vendor()
+                .filter(|(s, sku)| sku.row.hbm_gb > 0.0 && works.units[*s] > 0.0)
+                .map(|(s, sku)| (s, sku.row.hbm_gb, merit(sku, sku.row.hbm_gb))),
+        );
+        cut(parts.memory_gb[v] as f64, &members, &mut works.units, &mut scratch);
+        works.totals[v] = of_vendor().map(|(s, sku)| works.units[s] * slots(sku)).sum();
+        // More packaging is asked for what dies and memory could follow, at hand or ahead.
+        let [_, memory, logic] = works.phi[v];
+        let wanted: f64 = of_vendor().map(|(s, sku)| works.gap[s] * slots(sku)).sum();
+        let wanted = (wanted * memory.min(logic)).max(works.totals[v]);
+        let short = wanted - works.entitled(LineKind::Packaging, v, false);
+        works.ask_for_more(LineKind::Packaging, v, short);
+    }
+    works.skus_of = skus_of;
+    works.share(LineKind::Packaging);
+    for vendor in vendors.iter_many(&roster.vendors).flatten() {
+        let v = vendor.id.index();
+        let got = works.got_by(LineKind::Packaging, v);
+        works.last_packaging[v] = got;
+        members.clear();
+        members.extend(
+            catalogue
+                .iter()
+                .filter(|(id, sku)| {
+                    sku.vendor == vendor.id && slots(sku) > 0.0 && works.units[id.index()] > 0.0
+                })
+                .map(|(id, sku)| (id.index(), slots(sku), merit(sku, slots(sku)))),
+        );
+        cut(got, &members, &mut works.units, &mut scratch);
+    }
+    for (id, sku) in catalogue.iter() {
+        let (s, v, d) = (id.index(), sku.vendor.index(), sku.die.index());
+        if works.units[s] <= 0.0 {
+            continue;
+        }
+        let mut n = maths::whole_carried(works.units[s], &mut works.chip_rest[s]);
+        n = n.min(parts.dies[v][d] / sku.row.dies_per_chip.max(1));
+        if sku.row.hbm_gb > 0.0 {
+            n = n.min(maths::whole_below(parts.memory_gb[v] as f64 / sku.row.hbm_gb));
+            if memory_of(sku, n) > parts.memory_gb[v] {
+                n -= 1;
+            }
+        }
+        if n <= 0 {
+            continue;
+        }
+        let (dies, memory) = (n * sku.row.dies_per_chip, memory_of(sku, n));
+        parts.dies[v][d] -= dies;
+        parts.dies_used[v][d] += dies;
+        parts.memory_gb[v] -= memory;
+        parts.memory_used[v] += memory;
+        works.started[s] = n;
+        let cycle = if slots(sku) > 0.0 {
+            works.cycle(LineKind::Packaging, v).unwrap_or(0)
+        } else {
+            maths::whole(p.assembly_months) as i32
+        };
+        parts.in_work.push((sku.vendor, id, clock.now + cycle, n));
+    }
+}

@@ -1,0 +1,206 @@
+//! What vendors plan to make, and what of it each part can follow.
+
+use bevy_ecs::prelude::{Local, Query, Res, ResMut};
+
+use super::chips::slots;
+use super::{FabWorks, FabsParameters, at, zero};
+use crate::entities::boards::{ChipMarket, Dock};
+use crate::entities::chip::{Catalogue, Origin};
+use crate::entities::line::{LineKind, Parts};
+use crate::entities::vendor::Vendor;
+use crate::entities::{Clock, DieId, Roster, SkuId};
+use crate::maths;
+
+/// Plans demand by SKU, and how much of it each part can follow.
+pub(crate) fn plan(
+    clock: Res<Clock>,
+    roster: Res<Roster>,
+    catalogue: Res<Catalogue>,
+    market: Res<ChipMarket>,
+    dock: Res<Dock>,
+    parts: Res<Parts>,
+    p: Res<FabsParameters>,
+    mut works: ResMut<FabWorks>,
+    vendors: Query<&Vendor>,
+    mut newest: Local<Vec<Option<SkuId>>>,
+) {
+    let works = &mut *works;
+    let now = clock.now;
+    let skus = catalogue.skus.len();
+    zero(&mut works.in_work, skus);
+    for (_, sku, _, units) in &parts.in_work {
+        works.in_work[sku.index()] += units;
+    }
+    zero(&mut works.demand, skus);
+    zero(&mut works.gap, skus);
+    zero(&mut works.start, skus);
+    zero(&mut works.phi, works.vendors);
+    works.last_packaging.resize(works.vendors, 0.0);
+    works.last_memory.resize(works.vendors, 0.0);
+    let plan_months = p.backlog_plan_months.max(1.0);
+    // Forecast revenue of each vendor, for what is to be launched.
+    zero(&mut works.totals, works.vendors);
+    for (id, sku) in catalogue.iter() {
+        if sku.on_sale {
+            works.totals[sku.vendor.index()] += market.forecast[id.index()] * sku.price_usd;
+        }
+    }
+    read_trends(works, &p);
+    // The newest generation on sale of each vendor: the latest launch, of equal ones the strongest.
+    zero(&mut newest, works.vendors);
+    for (id, sku) in catalogue.iter().filter(|(_, sku)| sku.on_sale) {
+        if matches!(sku.row.origin, Origin::Roadmap | Origin::Extrapolated) {
+            let rank = |id: SkuId| {
+                let row = &catalogue.sku(id).row;
+                (row.launch, row.tflops_16bit)
+            };
+            let latest = &mut newest[sku.vendor.index()];
+            if latest.is_none_or(|before| rank(before) < rank(id)) {
+                *latest = Some(id);
+            }
+        }
+    }
+    for (id, sku) in catalogue.iter() {
+        let s = id.index();
+        let at_hand = (parts.inventory[s] + works.in_work[s]) as f64;
+        let building = sku.row.end.is_none_or(|end| now < end);
+        let cycle = if slots(sku) > 0.0 {
+            works.cycle(LineKind::Packaging, sku.vendor.index()).map_or(0.0, f64::from)
+        } else {
+            p.assembly_months
+        };
+        let to_launch = sku.row.launch - now;
+        let trend = works.trend[sku.vendor.index()];
+        let ahead = maths::exp(trend * p.plan_horizon_months);
+        let known_ahead = matches!(sku.row.origin, Origin::Roadmap | Origin::Extrapolated)
+            && sku.row.end.is_none_or(|end| end > sku.row.launch);
+        if sku.on_sale && building {
+            let forecast = market.forecast[s];
+            let open = at(&dock.likely, s);
+            let months = cycle + p.chip_cover_months;
+            works.demand[s] = (forecast + (open - at_hand).max(0.0) / plan_months) * ahead;
+            if known_ahead && newest[sku.vendor.index()] == Some(id) {
+                let share = takeover(p.prelaunch_share, -to_launch, p.takeover_months);
+                let planned = share * works.totals[sku.vendor.index()] * ahead / sku.row.price_usd;
+                works.demand[s] = works.demand[s].max(planned);
+            }
+            let soon = forecast * maths::exp(trend * months);
+            let gap = soon * months + open - at_hand;
+            works.gap[s] = gap.max(0.0);
+            works.start[s] = starts(soon, gap, p.start_adjustment_months);
+        } else if !sku.on_sale
+            && known_ahead
+            && to_launch > 0
+            && f64::from(to_launch) <= p.prelaunch_months
+        {
+            let expected = p.prelaunch_share * works.totals[sku.vendor.index()] * ahead
+                / sku.row.price_usd;
+            works.demand[s] = expected;
+            if f64::from(to_launch) <= cycle + 1.0 {
+                let target = expected * (cycle + p.chip_cover_months);
+                works.gap[s] = (target - at_hand).max(0.0);
+                works.start[s] = starts(expected, target - at_hand, p.start_adjustment_months);
+            }
+        } else {
+            works.gap[s] = (at(&dock.likely, s) - at_hand).max(0.0);
+            works.start[s] = works.gap[s];
+        }
+    }
+    for vendor in vendors.iter_many(&roster.vendors).flatten() {
+        let v = vendor.id.index();
+        let (mut need_slots, mut need_memory, mut need_wafers) = (0.0, 0.0, 0.0);
+        for (id, sku) in catalogue.iter().filter(|(_, sku)| sku.vendor == vendor.id) {
+            let demand = works.demand[id.index()];
+            need_slots += demand * slots(sku);
+            need_memory += demand * sku.row.hbm_gb;
+            need_wafers += demand * sku.row.dies_per_chip as f64
+                / good_dies(works, &catalogue, sku.die, v).max(f64::MIN_POSITIVE);
+        }
+        let packaging = works.entitled(LineKind::Packaging, v, true).max(works.last_packaging[v]);
+        let memory = works.entitled(LineKind::Memory, v, true).max(works.last_memory[v])
+            + parts.memory_gb[v] as f64 / plan_months;
+        let mut banked = 0.0;
+        for (d, n) in parts.dies[v].iter().enumerate().filter(|(_, n)| **n != 0) {
+            let good = good_dies(works, &catalogue, DieId::at(d), v);
+            if good > 0.0
+                && catalogue.iter().any(|(id, sku)| {
+                    sku.vendor == vendor.id
+                        && sku.die.index() == d
+                        && works.demand[id.index()] > 0.0
+                })
+            {
+                banked += *n as f64 / good / plan_months;
+            }
+        }
+        let wafers = works.entitled(LineKind::Logic, v, true) + banked;
+        let follow = |possible: f64, need: f64| {
+            if need > 0.0 { (possible / need).min(1.0) } else { 1.0 }
+        };
+        works.phi[v] = [
+            follow(packaging, need_slots),
+            follow(memory, need_memory),
+            follow(wafers, need_wafers),
+        ];
+    }
+}
+
+/// Starts of a month that replace what leaves (`use`) and close the `gap` between the position aimed
+/// at and the present one over `months`: (u + (g − u)/τ)⁺, Sterman's (1989) stock management rule. The gap is
+/// counted before this month's starts, so that it equals the use in a steady state; with τ = 1 it is closed at once.
+///
+/// ```
+/// # use frugality::mechanisms::fabs::planning::starts;
+/// // Steady: as much as leaves. A gap of 40 over a use of 10, closed over 3 months: 10 + 30/3.
+/// assert_eq!((starts(10.0, 10.0, 3.0), starts(10.0, 40.0, 3.0)), (10.0, 20.0));
+/// // Closed at once; and far too much in stock: nothing.
+/// assert_eq!((starts(10.0, 40.0, 1.0), starts(10.0, -50.0, 3.0)), (40.0, 0.0));
+/// ```
+#[must_use]
+pub fn starts(leaving: f64, gap: f64, months: f64) -> f64 {
+    (leaving + (gap - leaving) / months.max(1.0)).max(0.0)
+}
+
+/// Share of its forecast revenue for which a vendor orders parts of its newest generation, `age` months after launch:
+/// what was built before launch, and from there in a line to all of it.
+///
+/// ```
+/// # use frugality::mechanisms::fabs::planning::takeover;
+/// // Half before launch, all after a year: three quarters after six months.
+/// assert_eq!((takeover(0.5, 0, 12.0), takeover(0.5, 6, 12.0), takeover(0.5, 30, 12.0)), (0.5, 0.75, 1.0));
+/// ```
+#[must_use]
+pub fn takeover(before: f64, age: i32, months: f64) -> f64 {
+    before + (1.0 - before) * (f64::from(age) / months.max(1.0)).clamp(0.0, 1.0)
+}
+
+/// Follows the trend of vendors' forecast revenue, which stands in `totals`.
+pub(super) fn read_trends(works: &mut FabWorks, p: &FabsParameters) {
+    works.sales_smooth.resize(works.vendors, 0.0);
+    works.trend.resize(works.vendors, 0.0);
+    let months = p.forecast_trend_months.max(1.0);
+    let ends = works.totals.iter().zip(&mut works.sales_smooth).zip(&mut works.trend);
+    for ((now, smooth), trend) in ends {
+        if *smooth <= 0.0 {
+            *smooth = *now;
+        }
+        *trend = if *smooth > 0.0 {
+            let seen = (now / *smooth - 1.0) / months;
+            p.forecast_trend_belief * seen.clamp(-p.forecast_trend_max, p.forecast_trend_max)
+        } else {
+            0.0
+        };
+        *smooth += (now - *smooth) / months;
+    }
+}
+
+/// Good dies of a wafer of `die` at the vendor's best line: gross × yield × factor. Where no line
+/// makes it any more, what a wafer at full yield would give.
+fn good_dies(works: &FabWorks, catalogue: &Catalogue, die: DieId, vendor: usize) -> f64 {
+    let row = &catalogue.dies[die.index()].row;
+    let yields = works.die_lines[die.index()]
+        .iter()
+        .filter(|l| works.weight(**l, vendor) > 0.0)
+        .map(|l| works.facts[*l].yields)
+        .fold(0.0, f64::max);
+    row.gross_dies_per_wafer * row.yield_factor * if yields > 0.0 { yields } else { 1.0 }
+}
