@@ -804,7 +804,7 @@ pub(super) fn share_out(
         }
         habit[slot] += speed * candidate.share / all;
     }
-    // Candidates of one platform part what it has as they would among themselves.
+    // Candidates of one platform (a chip that may still be imported, and its variant) part what it has by 1/c.
     let mut known = 0.0;
     for at in 0..candidates.len() {
         let slot = candidates[at].slot();

@@ -177,7 +177,7 @@ pub struct Channels {
     advanced: Vec<Money>,
     /// Shadow price when last reported, and the event that closed imports, `[firm]`.
     reported: Vec<(f64, Option<EventId>)>,
-    /// Share of its money that each firm gives to a channel and SKU, `[firm][slot]`.
+    /// Share of its money that each firm gives to a channel and platform, `[firm][slot]`.
     habits: Vec<Vec<f64>>,
     /// Share of the money offered to hosts abroad that found capacity, smoothed; 0 before the first month.
     filled_rental: f64,
@@ -341,12 +341,6 @@ pub(crate) fn price_channels(
             &mut channels.habits[firm.id.index()],
             &p,
         );
-        if std::env::var("DBG").is_ok_and(|v| v == clock.now.to_string()) {
-            for c in &channels.candidates[from..to] {
-                if c.sku.0 == u16::MAX { continue }
-                eprintln!("{} {:?} {} cost {:.0} share {:.3} price {:.0} work {:.3} lead {:.1} adm {:.2} haz {:.2}", firm.row.id, c.channel, catalogue.sku(c.sku).row.id, c.cost, c.share, c.price_usd, c.system_usd / c.usd_per_work, c.lead_months, c.admitted, c.hazard);
-            }
-        }
         if seen.restricted {
             channels::lost_sales(
                 firm,
