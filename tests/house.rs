@@ -229,6 +229,18 @@ fn the_reader_of_numbers_reads_numbers() {
 }
 
 #[test]
+fn the_model_neither_reads_its_surroundings_nor_prints() {
+    for folder in ["src/mechanisms", "src/entities", "src/world", "src/study"] {
+        for path in sources(folder) {
+            let code = code(&path);
+            for word in ["env::var", "println!", "eprintln!", "eprint!", "dbg!"] {
+                assert!(!code.contains(word), "{}: {word}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
 fn nothing_in_the_tree_names_a_machine() {
     let marks = ["/ro".to_owned() + "ot/", "/wo".to_owned() + "rk/"];
     let mut wrong = Vec::new();
