@@ -122,10 +122,29 @@ fn every_shipped_file_names_its_schema() {
 }
 
 #[test]
+fn the_page_of_parameters_is_fresh() {
+    let path = root().join("docs/parameters.md");
+    let program = std::process::Command::new(env!("CARGO_BIN_EXE_frugality"))
+        .args(["parameters", "--markdown"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let fresh = String::from_utf8(program.stdout).unwrap();
+    assert!(program.status.success() && fresh.contains("price_response"));
+    if std::env::var_os("FRUGALITY_BLESS").is_some() {
+        fs::write(&path, &fresh).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&path).unwrap_or_default() == fresh,
+        "docs/parameters.md is stale: frugality parameters --markdown > docs/parameters.md"
+    );
+}
+
+#[test]
 fn the_schema_is_fresh() {
     let path = root().join("worlds/world.schema.json");
     let fresh = format!("{:#}\n", json_schema(&declared_parameters()));
-    if std::env::var_os("BLESS").is_some() {
+    if std::env::var_os("FRUGALITY_BLESS").is_some() {
         fs::write(&path, &fresh).unwrap();
     }
     let stored = fs::read_to_string(&path).unwrap_or_default();
