@@ -80,6 +80,8 @@ pub struct Grid {
     pub headroom_mw: f64,
     /// Power asked for and not granted, last time sites asked.
     pub refused_mw: f64,
+    /// Share of what was asked for that was refused, smoothed over years.
+    pub pressure: f64,
 }
 
 /// Demand for AI. Written by `market`.

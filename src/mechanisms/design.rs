@@ -123,6 +123,8 @@ struct Project {
     country: CountryId,
     rule: RuleId,
     row: ChipRow,
+    /// Sales on which it was approved, chips a month.
+    sales: f64,
     event: EventId,
 }
 
@@ -601,7 +603,7 @@ pub(crate) fn start_variants(
             if let Some(project) = best_variant(
                 &p, &clock, &catalogue, &designs, vendor, country, demand, &rules, &clauses,
             ) {
-                let (months, cost) = project.1;
+                let (months, cost, sales) = project.1;
                 let (row, parent, rule) = project.0;
                 let money = Money::from_amount(cost, settings.quantum);
                 ledger.pay(
@@ -626,6 +628,7 @@ pub(crate) fn start_variants(
                     country,
                     rule: rule.id,
                     row,
+                    sales,
                     event,
                 });
             }
@@ -633,7 +636,7 @@ pub(crate) fn start_variants(
     }
 }
 
-/// The variant worth most beyond its cost, if any pays: (row, parent, rule), (months, cost).
+/// The variant worth most beyond its cost, if any pays: (row, parent, rule), (months, cost, chips a month).
 fn best_variant<'a>(
     p: &DesignParameters,
     clock: &Clock,
@@ -644,7 +647,7 @@ fn best_variant<'a>(
     demand: f64,
     rules: &[&'a Rule],
     clauses: &[&Clause],
-) -> Option<((ChipRow, SkuId, &'a Rule), (i32, f64), f64)> {
+) -> Option<((ChipRow, SkuId, &'a Rule), (i32, f64, f64), f64)> {
     let free = |row: &ChipRow| {
         !clauses.iter().any(|c| may_meet(c, row.marketed_for_datacentre, &attributes(row)))
     };
@@ -667,7 +670,7 @@ fn best_variant<'a>(
             best_free = best_free.max(worth);
         }
     }
-    let mut best: Option<(f64, (ChipRow, SkuId, &Rule), (i32, f64))> = None;
+    let mut best: Option<(f64, (ChipRow, SkuId, &Rule), (i32, f64, f64))> = None;
     for (id, parent) in catalogue.iter() {
         if parent.vendor != vendor.id
             || !parent.on_sale
@@ -708,7 +711,8 @@ fn best_variant<'a>(
             if surplus > 0.0 && best.as_ref().is_none_or(|(s, ..)| surplus > *s) {
                 let mut row = row;
                 row.launch = clock.now + months;
-                best = Some((surplus, (row, id, *rule), (months, cost)));
+                let sales = demand * gained / row.price_usd;
+                best = Some((surplus, (row, id, *rule), (months, cost, sales)));
             }
         }
     }
@@ -783,6 +787,7 @@ pub(crate) fn finish_variants(
                 (&mut parts, &mut orders),
                 (&mut market, &mut retirements, &mut fears),
             );
+            market.forecast[catalogue.skus.len() - 1] = done.sales;
         }
     }
     readings.set(&VARIANT_PROJECTS, designs.projects.len() as f64);

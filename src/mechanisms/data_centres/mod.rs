@@ -1,8 +1,9 @@
 //! Data centres: power, the chips in the halls, and what a firm does with its compute.
 //!
 //! **Grid.** What a country's grid grants to AI, `R` (MW; connected or reserved for halls under
-//! construction), grows by `ΔR = R · g · s · (1 − R/R_max) / 12` a month: g the country's
-//! `ai_power_growth` (ln/year), s the factor of scripted `grid_growth` shocks, R_max its ceiling.
+//! construction), grows by `ΔR = R · g · s · (1 + s_R P) · (1 − R/R_max) / 12` a month: g the country's
+//! `ai_power_growth` (ln/year), s the factor of scripted `grid_growth` shocks, R_max its ceiling, P the share of what was asked for
+//! that was refused, smoothed over T_R months: lines, turbines and permits answer to a queue years later.
 //! A hall takes L months from grant to power, so R starts at the logistic path L months on; of what
 //! the path says for those months the share `opening_pipeline` was already being built in January
 //! 2022. Sites ask once a quarter for
@@ -77,6 +78,10 @@ crate::parameters! {
         opening_pipeline,
         /// Power that sites want beyond what their plans need.
         power_reserve,
+        /// Growth of a grid's grant to AI when all that is asked for is refused, over that when nothing is, less one, s_R.
+        power_response,
+        /// Months over which a grid learns what it refuses, T_R.
+        power_response_months,
         /// Longest time ahead that planners of power look.
         power_foresight_months,
         /// Share of the expected growth of AI spend that planners of power believe in.
@@ -174,7 +179,7 @@ fn path(row: &CountryRow, years: f64) -> f64 {
 pub(crate) fn start_grid(row: &CountryRow, granted_mw: f64) -> Grid {
     let reserved = row.ai_power_mw * path(row, row.build_months as f64 / 12.0);
     let connected_mw = reserved.max(granted_mw);
-    Grid { connected_mw, headroom_mw: connected_mw - granted_mw, refused_mw: 0.0 }
+    Grid { connected_mw, headroom_mw: connected_mw - granted_mw, refused_mw: 0.0, pressure: 0.0 }
 }
 
 /// A site at the start: its power, the halls that were already being built, and the opening fleet

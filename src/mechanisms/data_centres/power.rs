@@ -15,10 +15,13 @@ use crate::entities::{Clock, Roster, SkuId, Switches};
 use crate::maths;
 use crate::random::{Luck, Purpose, Stream, key_of};
 
+const QUARTER_MONTHS: f64 = 3.0;
+
 /// Lets every grid's grant to AI grow by a month.
 pub(crate) fn grow_grids(
     clock: Res<Clock>,
     roster: Res<Roster>,
+    p: Res<DataCentreParameters>,
     script: Res<Script>,
     mut countries: Query<(&Country, &mut Grid)>,
 ) {
@@ -34,7 +37,8 @@ pub(crate) fn grow_grids(
             continue;
         }
         let room = (1.0 - grid.connected_mw / row.ai_power_ceiling_mw).max(0.0);
-        let grown = grid.connected_mw * row.ai_power_growth * shock / 12.0 * room;
+        let queue = 1.0 + p.power_response * grid.pressure;
+        let grown = grid.connected_mw * row.ai_power_growth * shock * queue / 12.0 * room;
         grid.connected_mw += grown;
         grid.headroom_mw += grown;
     }
@@ -122,6 +126,8 @@ pub(crate) fn ask_for_power(
         }
         grid.headroom_mw -= given;
         grid.refused_mw = refused;
+        let share = if asked > 0.0 { refused / asked } else { 0.0 };
+        grid.pressure += (share - grid.pressure) * (QUARTER_MONTHS / p.power_response_months).min(1.0);
         // From here on the third number is the share of an ask that is granted.
         by_country[index].2 = if asked > 0.0 { given / asked } else { 0.0 };
         index += 1;
@@ -195,7 +201,6 @@ pub(crate) fn retire_chips(
     mut work: Local<Vec<f64>>,
     mut energy: Local<Vec<Vec<f64>>>,
 ) {
-    const QUARTER_MONTHS: f64 = 3.0;
     // Energy of a chip's month, USD, `[country][sku]`; neither's row ever changes.
     energy.resize_with(roster.countries.len(), Vec::new);
     for (country, known) in countries.iter_many(&roster.countries).flatten().zip(energy.iter_mut()) {

@@ -147,7 +147,7 @@ fn cohort(sku: u16, quarter: i32, count: Count) -> Cohort {
 fn world() -> World {
     let mut world = World::new();
     let mut roster = Roster::default();
-    let grid = Grid { connected_mw: 10.0, headroom_mw: 1.0, refused_mw: 0.0 };
+    let grid = Grid { connected_mw: 10.0, headroom_mw: 1.0, refused_mw: 0.0, pressure: 0.0 };
     roster.countries.push(world.spawn((Country { id: CountryId(0), row: country() }, grid)).id());
     let vendor = Vendor {
         id: VendorId(0),

@@ -202,6 +202,8 @@ pub struct FabWorks {
     want_dies: Vec<f64>,
     memory_rate: Vec<f64>,
     totals: Vec<f64>,
+    /// Part of the forecasts of older generations that is still built for, `[vendor]`.
+    old_room: Vec<f64>,
     phi: Vec<[f64; 3]>,
     /// Forecast revenue of each vendor, smoothed, S̄; 0 before there is any.
     sales_smooth: Vec<f64>,

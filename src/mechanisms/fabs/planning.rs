@@ -4,6 +4,7 @@ use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
 use super::chips::slots;
 use super::{FabWorks, FabsParameters, at, zero};
+use crate::calendar::Month;
 use crate::entities::boards::{ChipMarket, Dock};
 use crate::entities::chip::{Catalogue, Origin};
 use crate::entities::line::{LineKind, Parts};
@@ -60,6 +61,7 @@ pub(crate) fn plan(
             }
         }
     }
+    retire_old(works, &catalogue, &market, &p, &newest, now);
     for (id, sku) in catalogue.iter() {
         let s = id.index();
         let at_hand = (parts.inventory[s] + works.in_work[s]) as f64;
@@ -75,7 +77,10 @@ pub(crate) fn plan(
         let known_ahead = matches!(sku.row.origin, Origin::Roadmap | Origin::Extrapolated)
             && sku.row.end.is_none_or(|end| end > sku.row.launch);
         if sku.on_sale && building {
-            let forecast = market.forecast[s];
+            let mut forecast = market.forecast[s];
+            if outclassed(&catalogue, newest[sku.vendor.index()], id) {
+                forecast *= works.old_room[sku.vendor.index()];
+            }
             let open = at(&dock.likely, s);
             let months = cycle + p.chip_cover_months;
             works.demand[s] = (forecast + (open - at_hand).max(0.0) / plan_months) * ahead;
@@ -142,6 +147,40 @@ pub(crate) fn plan(
             follow(wafers, need_wafers),
         ];
     }
+}
+
+/// Writes the part of the forecasts of its older generations that each vendor still builds for: what the newest is
+/// planned to take of its sales is not built twice. Variants are made for those who may not have the newest.
+fn retire_old(
+    works: &mut FabWorks,
+    catalogue: &Catalogue,
+    market: &ChipMarket,
+    p: &FabsParameters,
+    newest: &[Option<SkuId>],
+    now: Month,
+) {
+    zero(&mut works.old_room, works.vendors);
+    for (id, sku) in catalogue.iter() {
+        let v = sku.vendor.index();
+        if sku.on_sale && outclassed(catalogue, newest[v], id) {
+            works.old_room[v] += market.forecast[id.index()] * sku.price_usd;
+        }
+    }
+    for (v, old) in works.old_room.iter_mut().enumerate() {
+        let age = newest[v].map_or(0, |id| now - catalogue.sku(id).row.launch);
+        let room = works.totals[v] * (1.0 - takeover(p.prelaunch_share, age, p.takeover_months));
+        *old = if *old > room { room / *old } else { 1.0 };
+    }
+}
+
+/// Whether the vendor's newest generation takes the place of a SKU of its roadmap: more dense 16-bit throughput per
+/// watt and per dollar of launch price. What it does not beat is another line of products.
+fn outclassed(catalogue: &Catalogue, newest: Option<SkuId>, id: SkuId) -> bool {
+    let Some(newest) = newest.filter(|newest| *newest != id) else { return false };
+    let (new, old) = (&catalogue.sku(newest).row, &catalogue.sku(id).row);
+    matches!(old.origin, Origin::Roadmap | Origin::Extrapolated)
+        && new.tflops_16bit * old.tdp_w >= old.tflops_16bit * new.tdp_w
+        && new.tflops_16bit * old.price_usd >= old.tflops_16bit * new.price_usd
 }
 
 /// Starts of a month that replace what leaves (`use`) and close the `gap` between the position aimed

@@ -813,25 +813,12 @@ pub(super) fn share_out(
         candidates[at].share = habit[slot] * part;
         known += candidates[at].share;
     }
-    all = known;
-    if all <= 0.0 {
-        return;
-    }
-    // Too small to be worth a contract: the rest takes it.
-    let mut left = 0.0;
-    for candidate in candidates.iter_mut() {
-        candidate.share /= all;
-        if candidate.share < p.smallest_channel_share {
-            candidate.share = 0.0;
-        }
-        left += candidate.share;
-    }
-    if left <= 0.0 {
+    if known <= 0.0 {
         return;
     }
     let (mut freed, mut taking) = (0.0, 0.0);
     for candidate in candidates.iter_mut() {
-        candidate.share /= left;
+        candidate.share /= known;
         if candidate.admitted < 1.0 {
             freed += candidate.share * (1.0 - candidate.admitted);
             candidate.share *= candidate.admitted;
@@ -842,6 +829,21 @@ pub(super) fn share_out(
     if freed > 0.0 && taking > 0.0 {
         for candidate in candidates.iter_mut().filter(|c| c.admitted >= 1.0) {
             candidate.share *= 1.0 + freed / taking;
+        }
+    }
+    // Too small to be worth a contract: the rest takes it. What guidance keeps from imports and nobody else may have
+    // stays unspent.
+    let placed: f64 = candidates.iter().map(|c| c.share).sum();
+    let mut left = 0.0;
+    for candidate in candidates.iter_mut() {
+        if candidate.share < p.smallest_channel_share {
+            candidate.share = 0.0;
+        }
+        left += candidate.share;
+    }
+    if left > 0.0 {
+        for candidate in candidates.iter_mut() {
+            candidate.share *= placed / left;
         }
     }
 }
@@ -927,7 +929,8 @@ pub(super) fn find_rooms(
     rooms: &mut Vec<Place>,
 ) {
     rooms.clear();
-    let arrives = clock.now + maths::whole(candidate.lead_months.ceil()) as i32;
+    let ahead = candidate.lead_months.min(p.order_horizon_months);
+    let arrives = clock.now + maths::whole(ahead.ceil()) as i32;
     let offshore = candidate.channel == Channel::Offshore;
     for at in own.iter().copied() {
         let Ok((site, halls)) = sites.get(roster.sites[at]) else { continue };

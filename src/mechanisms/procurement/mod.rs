@@ -34,7 +34,7 @@
 //! would (hazard of `policy`), rise by `ψ · hazard`; the money is spent ahead of the plan, within a part of
 //! cash and credit. What no clause catches adds exactly nothing.
 //!
-//! **Power**: chips go where `power + halls due by delivery − committed` leaves room, each order into a share of it (halls are
+//! **Power**: chips go where `power + halls due by delivery, within a horizon − committed` leaves room, each order into a share of it (halls are
 //! fitted out over months), so that sites fill evenly; what cannot be powered is not ordered, and the money waits.
 //!
 //! **Sources**: MODEL sections of `docs/model.md`; discrete choice after McFadden (1974) and nested
@@ -147,6 +147,8 @@ crate::parameters! {
         power_plan_smoothing_months,
         /// Share of the free power of a site that one order of a month may fill.
         room_pace,
+        /// Months ahead for whose halls chips are ordered at most, however long the queue.
+        order_horizon_months,
     }
 }
 
