@@ -99,7 +99,7 @@ def run(args, command):
             points = design.morris(list(table.index), args.trajectories, args.seed, args.candidates)
         else:
             points = design.sobol(list(table.index), args.base, args.seed)
-        frame = design.write(args.out, args.method, table, points, args.seed)
+        frame = design.write(args.out, args.method, table, points)
         print(f"{args.out}: {len(frame)} scenarios of {frame.shape[1]} parameters")
         return
     if args.verb in ("influence", "boxes", "information"):

@@ -4,7 +4,6 @@ Points are laid out in the unit cube and carried through each prior's quantiles,
 an index counts in quantiles, whatever the unit of the parameter.
 """
 
-import json
 from pathlib import Path
 
 from . import Refused, need
@@ -65,8 +64,8 @@ def sobol(names, base, seed):
     return sample(problem, base, calc_second_order=False, seed=seed)
 
 
-def write(path, method, table, points, seed):
-    """Writes the design, and what it is beside it."""
+def write(path, method, table, points):
+    """Writes the design."""
     pandas = need("pandas")
     columns = {}
     for at, (name, row) in enumerate(table.iterrows()):
@@ -82,8 +81,6 @@ def write(path, method, table, points, seed):
         if row["distribution"] == "whole":
             frame[name] = frame[name].round().astype("int64")
     frame.to_csv(path, index=False, lineterminator="\n", float_format="%.6g")
-    about = {"method": method, "seed": seed, "levels": LEVELS, "parameters": list(table.index), "rows": len(frame)}
-    path.with_suffix(".json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     return frame
 
 
