@@ -17,6 +17,8 @@ MOST_LIMITS = 3
 #: Parameters that are looked at, the most correlated with the reversal.
 MOST_CANDIDATES = 10
 FEWEST_REVERSED = 10
+#: By how much a limit must raise the harmonic mean of coverage and density to stay.
+EARNS = 0.02
 HALVES = 10
 
 
@@ -68,7 +70,7 @@ def simplify(table, cases, limits):
         full = worth(table, cases, limits)
         rest = {n: {k: v for k, v in limits.items() if k != n} for n in limits}
         best = max(rest, key=lambda n: worth(table, cases, rest[n]))
-        if len(limits) <= MOST_LIMITS and worth(table, cases, rest[best]) < full - 0.01:
+        if len(limits) <= MOST_LIMITS and worth(table, cases, rest[best]) < full - EARNS:
             break
         if len(limits) == 1:
             break
@@ -115,7 +117,7 @@ def prim(table, cases, most=3):
         if not boxes:
             break
         best = max(boxes, key=lambda limits: worth(here, y, limits))
-        if measures(here, y, best)[1] <= y.mean():
+        if measures(here, y, best)[1] <= 1.25 * y.mean():
             break
         found.append(best)
         left &= ~inside(frame, best)
@@ -178,6 +180,7 @@ def check(method, table, cases, seed=1):
 
 def boxes(study, policy, outcome, threshold=0.0):
     """Rows (outcome, method, rank, box, parameter, low, high, coverage, density, mass, …)."""
+    numpy = need("numpy")
     table = scenarios(study)
     effect, dropped = effects(study, outcome, policy)
     refuse_constant(outcome, effect)
@@ -195,8 +198,14 @@ def boxes(study, policy, outcome, threshold=0.0):
         often, held = check(method, table, cases)
         if not found:
             study.note(f"{outcome}: {method} finds no box in which the headline ({headline}) reverses more than elsewhere")
+        left = numpy.ones(len(table), bool)
         for rank, limits in enumerate(found, 1):
-            coverage, density, mass = measures(table, cases, limits)
+            # A further box of PRIM is what it adds to those before it.
+            here = inside(table, limits) & left
+            coverage, density = (here & cases).sum() / cases.sum(), cases[here].mean()
+            mass = here.mean()
+            if method == "prim":
+                left &= ~here
             text = " and ".join(words(name, *ends, table[name]) for name, ends in limits.items())
             for name, (low, high) in limits.items():
                 rows.append({

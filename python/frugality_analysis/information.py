@@ -79,8 +79,10 @@ def information(study, policy, outcome, threshold=0.0, seed=1):
             # What resampling adds by itself is centred away: it sees noise twice.
             many = numpy.array([of(labels[d], data[d], count) for d in draws])
             low, high = numpy.percentile(many - many.mean() + value, [5, 95])
+            dust = 1e-9 * max(abs(data).max(), 1e-300)
+            value, low, high = (x if x > dust else 0.0 for x in (value, low, high))
             rows.append({
-                "outcome": outcome, "parameter": name, "value": max(0.0, value), "low": max(0.0, low), "high": max(0.0, high),
+                "outcome": outcome, "parameter": name, "value": value, "low": low, "high": high,
                 "method": method, "unit": unit, "perfect": perfect, "arm": policy[0],
                 "threshold": threshold if method == "verdict" else 0.0, "scenarios": n, "dropped": dropped,
             })

@@ -5,9 +5,14 @@ With F(t) the firm's free cash flow (annual rate, USD), r its discount rate and 
     NPV of the plan = sum over t from January 2026 of (F full(t) - F cut(t)) h exp(-r (t - 2026)) + terminal,
     terminal = (V full - V cut) exp(-r T), V = firm value - cash + debt in the last month: what the business is then worth.
 
+`npv_life` ends with December 2032, when what was bought in 2026 is worn out, without a terminal value: it is the return on the year's machines, and the steadiest
+of the three, since small causes grow into large differences over the years. `npv_to_end` goes to the end of the run, `npv` adds the terminal value.
+
 Free cash flow is smoothed over a year in the model, so what is spent in 2026 shows until 2028; the sum holds all of it. Payback: years from January 2026
-until the undiscounted sum of differences first turns from below 0 to 0 or more and years until then; none if it does not by the end. The marginal
-return compares eleven tenths of the plan with nine tenths: NPV per USD of capex more, discounted alike.
+until the undiscounted sum of differences, once below 0, is 0 or more; infinite if it is not by the end. The marginal return compares eleven tenths
+of the plan with nine tenths: npv_life, and per USD of capex more, discounted alike.
+
+Chip money by channel is what was paid: to vendors for chips shipped, to brokers for chips landed, to hosts as rent.
 
 The worth of a per cent is the model's `uplift_percent_value_usd`: uplifted core revenue / 100, a year.
 """
@@ -15,7 +20,8 @@ The worth of a per cent is the model's `uplift_percent_value_usd`: uplifted core
 from . import Refused, intervals, need
 
 FROM, YEAR = "2026-01", "2026"
-CHANNELS = ["import", "variant", "domestic", "grey", "offshore", "rental", "own"]
+LIFE = "2032-12"
+CHANNELS = ["import", "variant", "domestic", "grey", "offshore", "own"]
 LOT = 20_000
 LOT_CHIP = "nvidia-h200"
 BN = 1e9
@@ -136,17 +142,25 @@ def plan_return(study, rate=None):
             capex = {plan: cells("capex_usd", plan) for plan in by_plan}
             last = numpy.exp(-r * at[-1])
             gain = flow[1] - flow[0]
+            lived = numpy.array([m <= LIFE for m in months])
+            to_life = (gain * weight)[:, lived].sum(axis=1)
             to_end = (gain * weight).sum(axis=1)
             npv = to_end + (end(1) - end(0)) * last
             invested = ((capex[1] - capex[0])[:, : len(of_year)] * step).sum(axis=1)
             add(arm, case, firm, "ai_capex_2026", "bn USD", cells("ai_capex_usd", 1, of_year).mean(axis=1) / BN)
             add(arm, case, firm, "chip_budget_2026", "bn USD", cells("chip_budget_usd", 1, of_year).mean(axis=1) * 12 / BN)
             add(arm, case, firm, "capex_more_2026", "bn USD", invested / BN)
+            add(arm, case, firm, "npv_life", "bn USD", to_life / BN)
             add(arm, case, firm, "npv_to_end", "bn USD", to_end / BN)
             add(arm, case, firm, "npv", "bn USD", npv / BN)
             add(arm, case, firm, "payback_plan", "year", payback(gain * step, at))
-            more = ((flow[1.1] - flow[0.9]) * weight).sum(axis=1) + (end(1.1) - end(0.9)) * last
-            spent = ((capex[1.1] - capex[0.9]) * weight).sum(axis=1)
+            middle, low, high = intervals.ratio(to_life, invested)
+            rows.append({
+                "arm": arm, "case": case, "firm": firm, "measure": "npv_life_per_usd", "unit": "USD per USD",
+                "mean": middle, "low": low, "high": high, "draws": len(draws),
+            })
+            more = ((flow[1.1] - flow[0.9]) * weight)[:, lived].sum(axis=1)
+            spent = ((capex[1.1] - capex[0.9])[:, : len(of_year)] * step).sum(axis=1)
             middle, low, high = intervals.ratio(more, spent)
             rows.append({
                 "arm": arm, "case": case, "firm": firm, "measure": "npv_marginal_per_usd", "unit": "USD per USD",
@@ -156,18 +170,18 @@ def plan_return(study, rate=None):
             add(arm, case, firm, "percent_value_2026", "bn USD/year", cells("uplift_percent_value_usd", 1, of_year).mean(axis=1) / BN)
             if firm == "bytedance":
                 # The lot and the channels: what the chip money of the year went to.
-                placed = {c: cells(f"placed_{c}_usd", 1, of_year).mean(axis=1) * 12 / BN for c in CHANNELS}
-                total = sum(placed.values())
+                paid = {c: cells(f"paid_{c}_usd", 1, of_year).mean(axis=1) * 12 / BN for c in CHANNELS}
+                paid["rent"] = numpy.maximum(0.0, cells("rent_usd_year", 1, of_year).mean(axis=1)) / BN
+                total = sum(paid.values())
                 with numpy.errstate(invalid="ignore", divide="ignore"):
-                    for channel, usd in placed.items():
-                        add(arm, case, firm, f"placed_{channel}_2026", "bn USD", usd)
-                        add(arm, case, firm, f"share_{channel}_2026", "share", usd / total)
+                    for channel, usd in paid.items():
+                        add(arm, case, firm, f"paid_{channel}_2026", "bn USD", usd)
+                        add(arm, case, firm, f"share_{channel}_2026", "share", numpy.where(total > 0, usd / total, numpy.nan))
                     if chips is not None:
                         price = matrix(chips, "price_usd", by_plan[1].loc[draws])
-                        price = price.reindex(columns=of_year).mean(axis=1).to_numpy()
-                        add(arm, case, firm, "lot_of_20000_h200", "bn USD", LOT * price / BN)
-                        add(arm, case, firm, "lot_share_of_chip_budget", "share",
-                            LOT * price / BN / (cells("chip_budget_usd", 1, of_year).mean(axis=1) * 12 / BN))
+                        lot = LOT * price.reindex(columns=of_year).mean(axis=1).to_numpy() / BN
+                        add(arm, case, firm, "lot_of_20000_h200", "bn USD", lot)
+                        add(arm, case, firm, "lot_share_of_chip_money", "share", numpy.where(total > 0, lot / total, numpy.nan))
     # Beside each other, in the full plan: intensity against revenue and cash flow.
     for arm in runs["arm"].unique():
         full = twin(arm, "bytedance", 1)
@@ -185,6 +199,8 @@ def plan_return(study, rate=None):
             add(arm, "beside", firm, "ai_capex_to_revenue_2026", "ratio", mean_of("ai_capex_to_revenue"))
             with numpy.errstate(invalid="ignore", divide="ignore"):
                 add(arm, "beside", firm, "ai_capex_to_cash_flow_2026", "ratio", numpy.where(flow > 0, capex / flow, numpy.nan))
+            bought = capex + mean_of("rent_usd_year")
+            add(arm, "beside", firm, "ai_capex_and_rent_to_revenue_2026", "ratio", bought / mean_of("revenue_usd"))
             add(arm, "beside", firm, "payback_years_2026", "year", mean_of("payback_years"))
             add(arm, "beside", firm, "percent_value_2026", "bn USD/year", mean_of("uplift_percent_value_usd") / BN)
     return pandas.DataFrame(rows)

@@ -142,7 +142,7 @@ fn shipped_studies_of_policy_are_analysed() {
     let table = lines(&folder, "regret.csv");
     assert_eq!(table.iter().filter(|row| row.starts_with("lag_months,")).count(), 10, "{table:?}");
 
-    let folder = shipped(&scratch, "bytedance-plan", "points = 30", |text| text);
+    let folder = shipped(&scratch, "bytedance-plan", "points = 40", |text| text);
     discover(&["plan-return", text(&folder)]);
     let table = lines(&folder, "plan_return.csv");
     for cell in ["easing,bytedance,bytedance,npv,", "tightening,bytedance-public,bytedance,payback_plan,", "lot_share"] {

@@ -59,7 +59,7 @@ use crate::entities::script::{Script, ShockKind};
 use crate::entities::site::{Halls, Site, chip_mw};
 use crate::entities::vendor::{Sales, Vendor};
 use crate::entities::{Clock, FirmId, Roster, Settings, Switches, VendorId};
-use crate::metric::{Metric, Readings};
+use crate::metric::Readings;
 use crate::units::Money;
 
 mod channels;
@@ -165,8 +165,6 @@ pub struct Channels {
     closed: Vec<bool>,
     /// Placed this month by channel, USD, in the order of [`Channel`]'s words.
     placed_usd: [f64; 7],
-    /// The same by firm.
-    placed_by_firm_usd: Vec<[f64; 7]>,
     lost_usd: f64,
     ahead_usd: f64,
     /// Reference cost of the system per H100e of work, `[firm]`.
@@ -447,8 +445,6 @@ pub(crate) fn place_orders(
 ) {
     let channels = &mut *channels;
     channels.placed_usd = [0.0; 7];
-    channels.placed_by_firm_usd.clear();
-    channels.placed_by_firm_usd.resize(roster.firms.len(), [0.0; 7]);
     channels.lost_usd = 0.0;
     channels.ahead_usd = 0.0;
     planned.clear();
@@ -539,7 +535,6 @@ pub(crate) fn place_orders(
                     if let Some(market) = grey.markets.iter_mut().find(|m| m.country == firm.home) {
                         market.offered_usd.push((firm.id, usd));
                         channels.placed_usd[slot] += usd;
-                        channels.placed_by_firm_usd[firm.id.index()][slot] += usd;
                         obtained += usd / candidate.usd_per_work;
                     }
                     continue;
@@ -548,7 +543,6 @@ pub(crate) fn place_orders(
                     purse_left -= money;
                     rental.bid_usd_month[firm.id.index()] += usd;
                     channels.placed_usd[slot] += usd;
-                    channels.placed_by_firm_usd[firm.id.index()][slot] += usd;
                     obtained += usd / candidate.usd_per_work;
                     continue;
                 }
@@ -647,7 +641,6 @@ pub(crate) fn place_orders(
             purse.unspent -= placed;
             purse.escrow += placed;
             channels.placed_usd[slot] += placed.amount(quantum);
-            channels.placed_by_firm_usd[firm.id.index()][slot] += placed.amount(quantum);
             obtained += placed.amount(quantum) / candidate.usd_per_work;
             if candidate.admitted >= 1.0 && left == 0 {
                 carried += money - placed;
@@ -701,17 +694,6 @@ fn coming_rule(
     rulebook.rules.iter().filter(catches).filter_map(|rule| rule.event).max()
 }
 
-/// What a firm placed by channel, in the order of [`CHANNELS`].
-static FIRM_PLACED: [&Metric; 7] = [
-    &FIRM_IMPORT,
-    &FIRM_VARIANT,
-    &FIRM_DOMESTIC,
-    &FIRM_GREY,
-    &FIRM_OFFSHORE,
-    &FIRM_RENTAL,
-    &FIRM_OWN,
-];
-
 /// Writes the metrics of this room.
 pub(crate) fn record_procurement(
     roster: Res<Roster>,
@@ -732,10 +714,6 @@ pub(crate) fn record_procurement(
         readings.set_for(&BUDGET, row, channels.budget[row].amount(quantum));
         readings.set_for(&ADVANCED, row, channels.advanced[row].amount(quantum));
         readings.set_for(&SHORTFALL, row, purse.shortfall);
-        let placed = channels.placed_by_firm_usd[row];
-        for (metric, channel) in FIRM_PLACED.into_iter().zip(CHANNELS) {
-            readings.set_for(metric, row, placed[channel as usize]);
-        }
     }
     readings.set(&KAPPA_LARGEST, worst);
     let by_channel = [
@@ -775,12 +753,5 @@ crate::metrics! {
         BUDGET = "chip_budget_usd", "USD/month", "New accelerator money of this month.";
         ADVANCED = "spent_ahead_usd", "USD", "Money spent ahead of the plan and not yet paid back out of later budgets.";
         SHORTFALL = "compute_shortfall", "share", "Compute that the budget would have bought at reference cost and did not, trailing twelve months.";
-        FIRM_IMPORT = "placed_import_usd", "USD/month", "Orders that the firm placed this month for foreign chips at home.";
-        FIRM_VARIANT = "placed_variant_usd", "USD/month", "Orders that it placed this month for compliance variants.";
-        FIRM_DOMESTIC = "placed_domestic_usd", "USD/month", "Orders that it placed this month with vendors of its own country.";
-        FIRM_GREY = "placed_grey_usd", "USD/month", "Money that it offered to brokers this month.";
-        FIRM_OFFSHORE = "placed_offshore_usd", "USD/month", "Orders that it placed this month for own sites abroad because home is restricted.";
-        FIRM_RENTAL = "placed_rental_usd", "USD/month", "Money that it offered to hosts abroad this month.";
-        FIRM_OWN = "placed_own_usd", "USD/month", "Orders that it placed this month for its own silicon.";
     }
 }
