@@ -60,6 +60,8 @@ def load(folder):
     if not (folder / "plan.json").is_file():
         raise Refused(f"{folder} is no folder of a study: it has no plan.json")
     plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+    if not (folder / "datapackage.json").is_file():
+        raise Refused(f"{folder} is not finished: frugality study resume {folder}")
     package = json.loads((folder / "datapackage.json").read_text(encoding="utf-8"))
     fields = next(r for r in package["resources"] if r["name"] == "runs")["schema"]["fields"]
     study = Study(folder, plan["plan"], plan["hash"], {f["name"]: f.get("unit", "") for f in fields}, None)

@@ -189,6 +189,8 @@ class Influence(Scratch):
         self.assertIn("run 0 twice", said("information", folder)[2])
         self.assertIn("no outcome `loss`", said("influence", constant, "--outcome", "loss")[2])
         self.assertIn("no folder of a study", said("influence", self.folder / "nowhere")[2])
+        (constant / "datapackage.json").unlink()
+        self.assertIn("is not finished: frugality study resume", said("influence", constant)[2])
 
     def test_a_missing_package_is_named_with_what_installs_it(self):
         with self.assertRaises(Refused) as refusal:
