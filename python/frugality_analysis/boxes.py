@@ -212,7 +212,9 @@ def boxes(study, policy, outcome, threshold=0.0):
                     "outcome": outcome, "method": method, "rank": rank, "box": text, "parameter": name,
                     "low": low, "high": high, "coverage": coverage, "density": density, "mass": mass,
                     "arm": policy[0], "headline": headline, "reversed": cases.mean(),
-                    "reproduced": often.get(name, 0.0), "density_held_out": held,
+                    # The check is one of the first box.
+                    "reproduced": often.get(name, 0.0) if rank == 1 else None,
+                    "density_held_out": held if rank == 1 else None,
                     "scenarios": len(cases), "dropped": dropped,
                 })
     return rows
