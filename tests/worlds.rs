@@ -225,7 +225,8 @@ fn tightening_makes_bills_into_law() {
 fn the_lot_of_bytedance_is_licensed_and_nobody_elses() {
     expect(
         "bytedance-2026",
-        "firms.bytedance rules.us-2026-02-bytedance clauses.us-2026-02-bytedance.a
+        "firms.bytedance events.plan-2026
+         rules.us-2026-02-bytedance clauses.us-2026-02-bytedance.a
          rules.cn-2026-02-bytedance clauses.cn-2026-02-bytedance.a",
     );
     let (_, outcome) = run(&load("bytedance-2026").definition, Some(62));
@@ -234,6 +235,37 @@ fn the_lot_of_bytedance_is_licensed_and_nobody_elses() {
     let granted: i64 =
         ending.applications.iter().filter(|a| a.rule.index() == lot).map(|a| a.granted).sum();
     assert!(granted > 0 && granted <= 20_000, "{granted}");
+}
+
+#[test]
+fn the_plan_of_bytedance_can_be_scaled_from_its_year_on() {
+    let world = "bytedance-2026";
+    let plan = |quantity: &str| {
+        let set = format!("events.plan-2026.quantity={quantity}");
+        run(&load_with(world, &[&set]).definition, Some(60)).0
+    };
+    let (full, without) = (run(&load(world).definition, Some(60)).0, plan("0"));
+    let capex = |kept: &Kept| kept.panel(Scope::Firm, "bytedance", "ai_capex_usd").unwrap();
+    assert_eq!(capex(&full), capex(&plan("1")));
+    let (full, without) = (capex(&full), capex(&without));
+    // January 2026 is month 48; nothing moves before, and by the summer next to nothing is planned.
+    assert_eq!(full[..48], without[..48]);
+    assert!(without[54] < 0.2 * full[54], "{} {}", without[54], full[54]);
+}
+
+#[test]
+fn the_plan_of_bytedance_under_easing_is_easing_and_the_plan() {
+    let reference = load("reference");
+    let (easing, plan) = (load("easing"), load("bytedance-2026"));
+    let both = load("bytedance-easing");
+    let wanted: BTreeSet<String> =
+        differences(&reference, &easing).union(&differences(&reference, &plan)).cloned().collect();
+    assert_eq!(differences(&reference, &both), wanted);
+    // No row of the plan's is a row of easing's, so each must be as one of the two has it.
+    let of_plan = differences(&plan, &both);
+    assert_eq!(of_plan, differences(&reference, &easing));
+    let of_easing = differences(&easing, &both);
+    assert_eq!(of_easing, differences(&reference, &plan));
 }
 
 #[test]

@@ -20,6 +20,8 @@ crate::choice! {
         LineCapacity = "line_capacity",
         /// Price of accelerators of the named vendors to the named firms is multiplied by `quantity` for `months`.
         ChipPrice = "chip_price",
+        /// Planned AI capex of the named firms is multiplied by `quantity` for `months`.
+        CapexPlan = "capex_plan",
         /// Grid headroom growth of the named countries is multiplied by `quantity` for `months`.
         GridGrowth = "grid_growth",
         /// Research staff of the named firms is multiplied by `quantity`.

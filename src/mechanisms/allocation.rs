@@ -37,14 +37,14 @@ use crate::entities::firm::{Firm, Group, Purse};
 use crate::entities::ledger::{Account, Ledger, Outside, Purpose};
 use crate::entities::licence::LicenceBook;
 use crate::entities::line::Parts;
-use crate::entities::order::{Clearance, Order, OrderBook, Shipment};
+use crate::entities::order::{Channel, Clearance, Order, OrderBook, Shipment};
 use crate::entities::rule::{RuleKind, Rulebook, Treatment, Verdict};
 use crate::entities::script::{StockKind, StockRow};
 use crate::entities::site::Site;
 use crate::entities::vendor::{Sales, Vendor};
 use crate::entities::{Clock, CountryId, FirmId, Roster, Settings, Switches};
 use crate::maths;
-use crate::metric::Readings;
+use crate::metric::{Metric, Readings};
 use crate::units::{Count, Money};
 
 /// Dollars in a billion.
@@ -139,6 +139,8 @@ pub struct SalesDesk {
     vendor_home: Vec<CountryId>,
     /// H100e shipped this month to constrained firms, by foreign vendors and by those at home.
     constrained_h100e: [f64; 2],
+    /// Paid this month for chips shipped, fees included, `[firm]`, in the order of [`PAID`].
+    paid: Vec<[f64; 5]>,
 }
 
 /// The market and the dock at the start of a run: opening stocks of chips stand for some months of orders.
@@ -210,6 +212,8 @@ pub(crate) fn open_month(
     zero(&mut desk.revenue, roster.vendors.len());
     zero(&mut desk.revenue_china, roster.vendors.len());
     zero(&mut desk.units, roster.vendors.len());
+    desk.paid.clear();
+    desk.paid.resize(roster.firms.len(), [0.0; 5]);
     zero(&mut desk.china_nvidia_like, roster.vendors.len());
     zero(&mut desk.h100e, roster.vendors.len());
     desk.constrained_h100e = [0.0; 2];
@@ -377,6 +381,10 @@ pub(crate) fn ration(
             ledger.pay(payer, Account::Outside(Outside::Treasuries), fee, Purpose::Fees);
         }
         desk.released[order.buyer.index()] += order.set_aside.times(n);
+        if let Some(at) = PAID.iter().position(|(channel, _)| *channel == order.channel) {
+            desk.paid[order.buyer.index()][at] +=
+                order.set_aside.times(n).amount(settings.quantum);
+        }
         let usd = paid.amount(settings.quantum);
         let chinese = desk.firm_china[order.buyer.index()];
         desk.revenue[v] += usd;
@@ -584,6 +592,11 @@ pub(crate) fn measure(
         readings.set_for(&VENDOR_H100E, v, desk.h100e[v]);
         readings.set_for(&VENDOR_CHINA_H100E, v, desk.china_nvidia_like[v]);
     }
+    for (firm, paid) in desk.paid.iter().enumerate() {
+        for ((_, metric), usd) in PAID.iter().zip(paid) {
+            readings.set_for(metric, firm, *usd);
+        }
+    }
     for (id, sku) in catalogue.iter() {
         let s = id.index();
         if !(sku.on_sale || market.backlog[s] > 0 || parts.made[s] > 0) {
@@ -628,6 +641,15 @@ pub(crate) fn measure(
     readings.set(&DOMESTIC_SHARE, if all > 0.0 { domestic / all } else { 0.0 });
 }
 
+/// What firms pay vendors, by channel.
+static PAID: [(Channel, &Metric); 5] = [
+    (Channel::Import, &PAID_IMPORT),
+    (Channel::Variant, &PAID_VARIANT),
+    (Channel::Domestic, &PAID_DOMESTIC),
+    (Channel::Offshore, &PAID_OFFSHORE),
+    (Channel::Own, &PAID_OWN),
+];
+
 crate::metrics! {
     World {
         WORLD_USD = "accelerator_revenue_usd", "USD/month", "Revenue of all vendors from accelerators and systems this month, grey purchases included.";
@@ -645,6 +667,13 @@ crate::metrics! {
         DOMESTIC_CHIP_SHARE = "domestic_chip_share", "share", "8-bit H100e that vendors at home in the buyer's country shipped this month to firms of the constrained group, over all 8-bit H100e that these firms got this month: from home, from abroad, and landed through brokers; empty in a month without any.";
         GREY_SHARE = "grey_share", "share", "8-bit H100e landed through brokers this month over all 8-bit H100e that firms of the constrained group got this month; empty in a month without any.";
         LOST_WORLD_USD = "vendor_revenue_lost_usd", "USD", "Sum over vendors of vendor_revenue_lost_usd: units refused by licensing since the start, at the list price of the month × attach.";
+    }
+    Firm {
+        PAID_IMPORT = "paid_import_usd", "USD/month", "Paid this month for foreign chips shipped to sites at home, fees included.";
+        PAID_VARIANT = "paid_variant_usd", "USD/month", "The same for compliance variants.";
+        PAID_DOMESTIC = "paid_domestic_usd", "USD/month", "The same for chips of vendors of the firm's own country.";
+        PAID_OFFSHORE = "paid_offshore_usd", "USD/month", "The same for own sites abroad because home is restricted.";
+        PAID_OWN = "paid_own_usd", "USD/month", "The same for the firm's own silicon.";
     }
     Vendor {
         ACCELERATOR_USD = "datacentre_revenue_usd", "USD/month", "Revenue from accelerators and systems this month.";

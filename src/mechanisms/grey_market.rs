@@ -70,6 +70,8 @@ pub struct GreyTrade {
     diverted: Vec<f64>,
     /// H100e landed up to last month, `[market]`.
     seized_total: Count,
+    /// Paid to brokers this month, `[firm]`, USD.
+    paid: Vec<f64>,
 }
 
 /// The market of `country` (its table id is `id`) at the start of a run.
@@ -130,6 +132,8 @@ pub(crate) fn clear(
     let skus = catalogue.skus.len();
     dock.fit(skus);
     trade.diverted.resize(markets.markets.len(), 0.0);
+    trade.paid.clear();
+    trade.paid.resize(roster.firms.len(), 0.0);
     if x.home.len() != roster.firms.len() {
         x.home.clear();
         for firm in firms.iter_many(&roster.firms).flatten() {
@@ -246,6 +250,7 @@ pub(crate) fn clear(
         for ((firm, _), paid) in x.offers.iter().zip(&x.paid) {
             if let Ok(mut purse) = purses.get_mut(roster.firms[firm.index()]) {
                 purse.unspent -= *paid;
+                trade.paid[firm.index()] += paid.amount(settings.quantum);
             }
         }
         let mut at_work = vendors.iter_many_mut(&roster.vendors);
@@ -288,6 +293,9 @@ pub(crate) fn measure(
         readings.set_for(&PREMIUM, row, maths::exp(market.ln_premium));
         readings.set_for(&DIVERTED, row, trade.diverted.get(m).copied().unwrap_or(0.0));
     }
+    for (firm, usd) in trade.paid.iter().enumerate() {
+        readings.set_for(&PAID_GREY, firm, *usd);
+    }
     readings.set(&LANDED_UNITS, landed as f64);
     readings.set(&LANDED_TOTAL, total as f64);
     readings.set(&LANDED_H100E_TOTAL, h100e);
@@ -302,6 +310,9 @@ crate::metrics! {
         LANDED_H100E_TOTAL = "grey_landed_h100e_total", "H100e", "The same in 8-bit H100e, since the start, without retirement.";
         SEIZED_UNITS = "grey_seized_units", "chips/month", "Diverted chips seized this month.";
         SEIZED_TOTAL = "grey_seized_units_total", "chips", "The same since the start.";
+    }
+    Firm {
+        PAID_GREY = "paid_grey_usd", "USD/month", "Paid this month to brokers for chips landed.";
     }
     Country {
         LANDED_HERE = "grey_landed_units", "chips/month", "Chips that reached the country through brokers this month.";

@@ -3,6 +3,7 @@
 
 mod clusters;
 mod damage;
+mod discovery;
 mod effects;
 mod failures;
 mod folder;

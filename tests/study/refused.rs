@@ -231,10 +231,16 @@ fn every_shipped_study_is_right_and_the_schema_is_fresh() {
     }
     names.sort();
     let wanted = [
+        ("bytedance-plan", 1_280),
         ("dose-response", 22_000),
         ("identification", 14_300),
+        ("instruments", 1_080),
+        ("morris", 820),
+        ("packages", 3_072),
         ("parameter-prior", 20_000),
+        ("policies", 900),
         ("quick", 40),
+        ("sobol", 1_536),
         ("trajectories", 800),
     ];
     let wanted: Vec<(String, u64)> = wanted.iter().map(|(n, r)| ((*n).to_owned(), *r)).collect();

@@ -25,6 +25,7 @@
 //! - intensity = AI capex / revenue, rivals = other public firms of the group with a plan: those whose books one can read;
 //! - capped: `AI capex ≤ φ · OCF + debt that may be drawn (+ idle cash and equity on offer, unless
 //!   public) − (1 − c) base capex`; adjusted a share a month;
+//! - times the product of scripted `capex_plan` events that name the firm;
 //! - less `12 U / (n χ)`, `U` chip money unspent for want of chips or power: it is spent before new money is asked for, so that
 //!   plans follow what can be bought;
 //! - what AI capex has grown by since the start it takes from base capex first, up to the share c of it: general

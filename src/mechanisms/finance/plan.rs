@@ -11,10 +11,12 @@ use super::{
     W_CAPITAL, W_EXPECTED, W_INTENSITY_CONSTRAINED, W_INTENSITY_UNCONSTRAINED,
     W_PAYBACK_CONSTRAINED, W_PAYBACK_UNCONSTRAINED, W_VALUE_CONSTRAINED, W_VALUE_UNCONSTRAINED,
 };
+use crate::calendar::Month;
 use crate::entities::boards::SpendOutlook;
 use crate::entities::chronicle::Chronicle;
 use crate::entities::firm::{Compute, Finance, Firm, Group, Ownership, Purse};
 use crate::entities::ledger::{Account, Ledger, Purpose};
+use crate::entities::script::{Script, ShockKind};
 use crate::entities::{Clock, Roster, Settings, Switches};
 use crate::maths;
 use crate::metric::Readings;
@@ -110,6 +112,15 @@ pub(crate) fn fresh_money(p: &FinanceParameters, plan: f64, unspent: f64) -> f64
     (plan - 12.0 * waiting / p.unspent_spend_months.max(1.0)).max(0.0)
 }
 
+/// What scripted events make of a firm's plan: the product of those at work.
+fn scripted(script: &Script, now: Month, firm: &str) -> f64 {
+    script
+        .at_work(ShockKind::CapexPlan, now)
+        .filter(|shock| shock.subjects.is_empty() || shock.subjects.iter().any(|id| id == firm))
+        .map(|shock| shock.quantity.max(0.0))
+        .product()
+}
+
 /// Moves every firm's AI capex towards what it wants and may spend.
 pub(crate) fn plan_capex(
     p: Res<FinanceParameters>,
@@ -118,6 +129,7 @@ pub(crate) fn plan_capex(
     switches: Res<Switches>,
     roster: Res<Roster>,
     outlook: Res<SpendOutlook>,
+    script: Res<Script>,
     ledger: Res<Ledger>,
     mut chronicle: ResMut<Chronicle>,
     mut firms: Query<(&Firm, &mut Finance, &Purse)>,
@@ -169,7 +181,7 @@ pub(crate) fn plan_capex(
         let stopped = f.months_short_of_cash > 0;
         let before = f.ai_capex_usd_year;
         let fresh = fresh_money(&p, wanted.min(ceiling), purse.unspent.amount(settings.quantum));
-        let target = if stopped { 0.0 } else { fresh };
+        let target = if stopped { 0.0 } else { fresh * scripted(&script, clock.now, &row.id) };
         f.ai_capex_usd_year += p.capex_adjustment * (target - before);
         // A plan that doubles is news in the first month of a year.
         if clock.now.month() == 1 && before > 0.0 && target >= 2.0 * before {
