@@ -56,9 +56,7 @@ pub fn shapley(worth: &[f64]) -> Vec<f64> {
             let bit = 1 << player;
             (0..worth.len())
                 .filter(|set| set & bit == 0)
-                .map(|set| {
-                    weights[set.count_ones() as usize] * (worth[set | bit] - worth[set])
-                })
+                .map(|set| weights[set.count_ones() as usize] * (worth[set | bit] - worth[set]))
                 .sum()
         })
         .collect()

@@ -19,8 +19,12 @@ use super::tables::{self, Table};
 const CELLS: usize = 2 << 20;
 
 /// What makes a table of what was committed.
-type Compute =
-    fn(&Plan, &Store, &[Commit], &mut dyn FnMut(&Batch) -> Result<(), Failed>) -> Result<(), Failed>;
+type Compute = fn(
+    &Plan,
+    &Store,
+    &[Commit],
+    &mut dyn FnMut(&Batch) -> Result<(), Failed>,
+) -> Result<(), Failed>;
 
 /// A table that was merged.
 #[derive(Clone, Debug)]

@@ -36,6 +36,8 @@ pub enum Shape {
     Lists,
     /// A table of cells, each two numbers.
     Pairs,
+    /// A table of names, each a number.
+    Numbers,
     /// A table of names of output tables, each a list of texts or `all`.
     Panels,
     /// A table of mechanisms, each true or false.
@@ -108,7 +110,11 @@ pub const TOP: &[Key] = &[
 
 /// Keys of a size.
 pub const SIZE: &[Key] = &[
-    key("seeds", Shape::Whole(1), "Seeds of this size: the first so many of a list, or so many of a range."),
+    key(
+        "seeds",
+        Shape::Whole(1),
+        "Seeds of this size: the first so many of a list, or so many of a range.",
+    ),
     key("points", Shape::Whole(1), "Points of the Latin hypercube in this size."),
 ];
 
@@ -301,6 +307,9 @@ fn of_shape(shape: Shape) -> Value {
         Shape::Pairs => {
             let numbers = json!({ "type": "array", "items": { "type": "number" }, "minItems": 2, "maxItems": 2 });
             json!({ "type": "object", "additionalProperties": numbers })
+        }
+        Shape::Numbers => {
+            json!({ "type": "object", "additionalProperties": { "type": "number" } })
         }
         Shape::Panels => {
             let tables: Map<String, Value> = crate::metric::Scope::ALL[1..]

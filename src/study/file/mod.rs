@@ -13,8 +13,8 @@ mod fields;
 pub(crate) mod keys;
 
 use factors::{all_priors, factors};
-pub(crate) use fields::{At, Fields};
 use fields::word;
+pub(crate) use fields::{At, Fields};
 
 /// Largest seed: whole numbers beyond it are not safe in every reader of the tables.
 const SEED_CAP: u64 = i64::MAX as u64;
@@ -445,7 +445,8 @@ fn size_of(top: &mut Fields<'_, '_>, name: &str) -> Option<Size> {
     for (key, _, _) in table.entries() {
         let Some(mut size) = table.table(key) else { continue };
         size.only(keys::SIZE);
-        let (seeds, points) = (size.whole("seeds", 1, SEEDS_CAP), size.whole("points", 1, 10_000_000));
+        let (seeds, points) =
+            (size.whole("seeds", 1, SEEDS_CAP), size.whole("points", 1, 10_000_000));
         names.push(key);
         if key == name {
             found = Some(Size { seeds, points });

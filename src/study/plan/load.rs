@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::factors::{self, Bases};
 use super::rows;
 use super::{
-    Arm, Base, Design, Family, Plan, Policy, Problems, RUNS_CAP, Record, Refusal, Seeds, Sources, Switches,
-    file, inputs, mechanisms,
+    Arm, Base, Design, Family, Plan, Policy, Problems, RUNS_CAP, Record, Refusal, Seeds, Sources,
+    Switches, file, inputs, mechanisms,
 };
 use crate::study::file::{ArmSpec, At, StudyFile};
 use crate::study::record;
