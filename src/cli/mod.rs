@@ -10,6 +10,7 @@ use crate::parameters::Declared;
 use crate::world::{Loaded, Refusal};
 
 mod check;
+mod claims;
 mod exit;
 mod explain;
 mod metrics;
@@ -30,6 +31,7 @@ Examples:
   frugality explain DIR                     why things happened in a run
   frugality score DIR                       a run against what really happened
   frugality study run quick                 many runs under shared luck, and what they show
+  frugality claims                          verdicts on the claims of worlds/claims
   frugality check reference                 is the world in worlds/reference right?
   frugality show reference firms.bytedance  what it says of a firm, and where that is written
   frugality parameters reference            every parameter with its prior and source
@@ -46,6 +48,7 @@ enum Verb {
     Explain(explain::ExplainArgs),
     Score(score::ScoreArgs),
     Study(study::StudyArgs),
+    Claims(claims::ClaimsArgs),
     Check(check::CheckArgs),
     Show(show::ShowArgs),
     Schema(schema::SchemaArgs),
@@ -62,6 +65,7 @@ pub fn main() -> ExitCode {
         Verb::Explain(args) => explain::run(&args),
         Verb::Score(args) => score::run(&args),
         Verb::Study(args) => study::run(&args),
+        Verb::Claims(args) => claims::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Show(args) => show::run(&args),
         Verb::Schema(args) => schema::run(&args),

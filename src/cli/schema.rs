@@ -1,4 +1,4 @@
-//! `frugality schema`: the JSON Schema of world and study files.
+//! `frugality schema`: the JSON Schema of world, study and claim files.
 
 use std::process::ExitCode;
 
@@ -16,17 +16,24 @@ use crate::world::json_schema;
 #[command(after_help = "\
 Examples:
   frugality schema > worlds/world.schema.json
-  frugality schema --study > worlds/studies/study.schema.json")]
+  frugality schema --study > worlds/studies/study.schema.json
+  frugality schema --claim > worlds/claims/claim.schema.json")]
 pub struct SchemaArgs {
     /// The schema of study files instead.
     #[arg(long)]
     study: bool,
+    /// The schema of claim files instead.
+    #[arg(long, conflicts_with = "study")]
+    claim: bool,
 }
 
 /// Does it.
 #[must_use]
 pub fn run(args: &SchemaArgs) -> ExitCode {
-    let schema =
-        if args.study { crate::study::json_schema() } else { json_schema(&super::declared()) };
+    let schema = match (args.study, args.claim) {
+        (true, _) => crate::study::json_schema(),
+        (_, true) => crate::analysis::claims::json_schema(),
+        _ => json_schema(&super::declared()),
+    };
     exit::print(&format!("{schema:#}\n"))
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::draws;
 use super::plan::Plan;
-use super::shard::{Commit, path};
+use super::shard::Commit;
 use super::statistics::{LEVEL, Paired};
-use super::store::{Failed, Store, failed};
-use super::table::{Batch, Cells, Column, Kind, Reader};
+use super::store::{Failed, Store};
+use super::table::{Batch, Column, Kind};
 use super::tables::{self, Table, unit_of};
 
 /// Bytes that sums of effects may take at once.
@@ -108,29 +109,13 @@ fn outcomes(
     shards: &[u64],
     wanted: &[usize],
 ) -> Result<Vec<Vec<Paired>>, Failed> {
-    let table = tables::runs(plan);
-    let first = tables::outcomes_at(plan);
     let treated = treated(plan);
-    let policies = plan.policies.len();
     let mut sums = vec![vec![Paired::default(); wanted.len()]; treated.len()];
-    for shard in shards {
-        let file = store.path(&path(*shard, &table));
-        let mut read = || {
-            let reader = Reader::open(&file, &table.columns)?;
-            for batch in 0..reader.batches() {
-                for (at, outcome) in wanted.iter().enumerate() {
-                    let cells = reader.column(batch, first + outcome)?;
-                    for from in (0..cells.len()).step_by(policies) {
-                        for (sums, (policy, twin)) in sums.iter_mut().zip(&treated) {
-                            sums[at].add(cells.at(from + policy), cells.at(from + twin));
-                        }
-                    }
-                }
-            }
-            Ok(())
-        };
-        read().map_err(failed("read", &file))?;
-    }
+    draws::outcomes(plan, store, shards, wanted, &mut |_, at, values| {
+        for (sums, (policy, twin)) in sums.iter_mut().zip(&treated) {
+            sums[at].add(values[*policy], values[*twin]);
+        }
+    })?;
     Ok(sums)
 }
 
@@ -158,12 +143,8 @@ pub(super) fn compute(
     }
     write(&batch)?;
 
-    let (first, last) = plan.span;
-    let months: Vec<Arc<str>> = (0..=last - first)
-        .map(|n| first + n)
-        .filter(|month| plan.record.keeps(*month, last))
-        .map(|month| Arc::from(month.to_string()))
-        .collect();
+    let months: Vec<Arc<str>> =
+        draws::months_kept(plan).iter().map(|month| Arc::from(month.to_string())).collect();
     let a_metric = treated.len() * months.len() * size_of::<Paired>();
     let at_once = (SUMS_BYTES / a_metric.max(1)).max(1);
     let metrics: Vec<usize> = (0..plan.record.series.len()).collect();
@@ -199,47 +180,14 @@ fn series(
     treated: &[(usize, usize)],
     months: usize,
 ) -> Result<Vec<Vec<Paired>>, Failed> {
-    let table = tables::series(plan);
-    let policies = plan.policies.len() as u64;
     let mut sums = vec![vec![Paired::default(); metrics.len() * months]; treated.len()];
-    for shard in shards {
-        let file = store.path(&path(*shard, &table));
-        let (from, to) = plan.draws_of_shard(*shard);
-        let mut read = || {
-            let reader = Reader::open(&file, &table.columns)?;
-            for batch in 0..reader.batches() {
-                let ids = reader.column(batch, 0)?;
-                let starts = starts(&ids, from * policies, (to - from) * policies, months);
-                for (at, metric) in metrics.iter().enumerate() {
-                    let cells = reader.column(batch, metric + 2)?;
-                    for draw in starts.chunks(policies as usize) {
-                        for (sums, (policy, twin)) in sums.iter_mut().zip(treated) {
-                            let (Some(x), Some(y)) = (draw[*policy], draw[*twin]) else { continue };
-                            for n in 0..months {
-                                sums[at * months + n].add(cells.at(x + n), cells.at(y + n));
-                            }
-                        }
-                    }
-                }
+    draws::series(plan, store, shards, metrics, &mut |_, at, cells, draw| {
+        for (sums, (policy, twin)) in sums.iter_mut().zip(treated) {
+            let (Some(x), Some(y)) = (draw[*policy], draw[*twin]) else { continue };
+            for n in 0..months {
+                sums[at * months + n].add(cells.at(x + n), cells.at(y + n));
             }
-            Ok(())
-        };
-        read().map_err(failed("read", &file))?;
-    }
-    Ok(sums)
-}
-
-/// The row at which each run of a shard begins; none for one without rows.
-fn starts(ids: &Cells, first: u64, runs: u64, months: usize) -> Vec<Option<usize>> {
-    let mut starts = vec![None; runs as usize];
-    let Cells::Whole(ids) = ids else { return starts };
-    for row in (0..ids.len()).step_by(months.max(1)) {
-        if let Some(id) = ids[row]
-            && let Ok(at) = usize::try_from(id - first.cast_signed())
-            && let Some(start) = starts.get_mut(at)
-        {
-            *start = Some(row);
         }
-    }
-    starts
+    })?;
+    Ok(sums)
 }

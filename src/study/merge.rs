@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::attribution;
 use super::batch::needed;
 use super::effects;
 use super::package;
@@ -16,6 +17,14 @@ use super::tables::{self, Table};
 
 /// Cells that a row group holds, about at most.
 const CELLS: usize = 2 << 20;
+
+/// What makes a table of what was committed.
+type Compute = fn(
+    &Plan,
+    &Store,
+    &[Commit],
+    &mut dyn FnMut(&Batch) -> Result<(), Failed>,
+) -> Result<(), Failed>;
 
 /// A table that was merged.
 #[derive(Clone, Debug)]
@@ -97,12 +106,18 @@ pub fn merge(
     for table in tables::of_shards(plan) {
         merged.push(one(plan, store, &commits, table, format, &folder)?);
     }
+    let mut computed: Vec<(Table, Compute)> = Vec::new();
     if plan.policies.iter().any(|policy| policy.against.is_some()) {
-        let table = effects::table(plan);
+        computed.push((effects::table(plan), effects::compute));
+    }
+    if !attribution::games(plan).is_empty() {
+        computed.push((attribution::table(plan), attribution::compute));
+    }
+    for (table, compute) in computed {
         let file = folder.join(format!("{}.{}", table.name, format.ending()));
         let mut writer = Writer::create(&file, format, &table.columns, &about(plan))
             .map_err(failed("write", &file))?;
-        effects::compute(plan, store, &commits, &mut |batch| {
+        compute(plan, store, &commits, &mut |batch| {
             writer.write(batch).map_err(failed("write", &file))
         })?;
         let rows = writer.finish().map_err(failed("write", &file))?;

@@ -5,8 +5,10 @@
 //! processes may work on one folder and be killed at any time. What was committed is merged
 //! into tables for people, with the effect of each policy against its counterfactual.
 
+mod attribution;
 mod batch;
 mod design;
+mod draws;
 mod effects;
 mod file;
 mod merge;
@@ -21,12 +23,16 @@ mod table;
 mod tables;
 mod verify;
 
+pub use attribution::table as attribution_table;
 pub(crate) use batch::needed;
 pub use batch::{Batch, Ended, Limits, Progress, Report};
 pub use design::{Design, Domain, Factor, Level, Pick};
+pub use draws::{Draws, Values, months_kept};
 pub use effects::table as effects_table;
 pub use file::Take;
 pub use file::keys::json_schema;
+pub(crate) use file::keys::{Key, Shape, key, of_keys};
+pub(crate) use file::{At, Fields};
 pub use merge::{Merged, merge};
 pub use plan::Plan;
 pub use record::{Kept, Outcome, Record};

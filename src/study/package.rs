@@ -10,7 +10,7 @@ use super::plan::Plan;
 use super::shard::Commit;
 use super::store::{Failed, PLAN, Scratch, Store, failed, sha256_of};
 use super::table::{Column, Format, Kind};
-use super::{effects, tables};
+use super::{attribution, effects, tables};
 use crate::world::sha256;
 
 /// Names of the files.
@@ -50,7 +50,7 @@ pub(super) fn merged_already(
         return None;
     }
     let mut of = tables::of_shards(plan);
-    of.push(effects::table(plan));
+    of.extend([effects::table(plan), attribution::table(plan)]);
     let mut merged = Vec::new();
     for resource in json["resources"].as_array()? {
         let table = of.iter().find(|table| resource["name"] == table.name)?.clone();

@@ -147,9 +147,10 @@ impl Store {
     pub fn open(root: &Path) -> Result<(Self, Plan), Failed> {
         let store = Self { root: root.to_path_buf() };
         let (hash, study) = store.plan_hash()?;
-        let plan = Plan::load(&root.join(&study))?;
+        let json = store.plan_json()?;
+        let plan = Plan::load_sized(&root.join(&study), json["size"].as_str())?;
         if plan.hash != hash {
-            let version = store.plan_json()?["program"]["version"].to_string();
+            let version = json["program"]["version"].to_string();
             return Err(Failed::Input(format!(
                 "`{}`: this program (version {}) makes plan {} of the inputs, and version {version} made {}: use the version that began the study, or begin it anew",
                 root.display(),

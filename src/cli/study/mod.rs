@@ -7,18 +7,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Subcommand, ValueEnum};
 
+pub(super) use self::bar::Bar;
 use super::exit;
 use crate::run::simulate;
 use crate::study::{Failed, Format, Merged, Plan, Simulate, Store, merge};
 
 mod bar;
+mod doses;
 mod plan;
 mod replay;
 mod run;
 mod status;
 mod verify;
 
-/// Run many worlds under many seeds: plan, run, resume, merge, verify, replay.
+/// Run many worlds under many seeds: plan, run, resume, merge, verify, replay, doses.
 #[derive(Args, Debug)]
 #[command(
     arg_required_else_help = true,
@@ -43,6 +45,7 @@ enum Verb {
     Resume(run::ResumeArgs),
     Status(status::StatusArgs),
     Merge(MergeArgs),
+    Doses(doses::DosesArgs),
     Verify(verify::VerifyArgs),
     Replay(replay::ReplayArgs),
 }
@@ -56,6 +59,7 @@ pub fn run(args: &StudyArgs) -> ExitCode {
         Verb::Resume(args) => run::resume(args),
         Verb::Status(args) => status::run(args),
         Verb::Merge(args) => ended(args.run()),
+        Verb::Doses(args) => ended(args.text()),
         Verb::Verify(args) => verify::run(args),
         Verb::Replay(args) => replay::run(args),
     }
@@ -92,7 +96,7 @@ fn ended(result: Result<String, Failed>) -> ExitCode {
 }
 
 /// Says what went wrong and gives the code.
-fn refuse(failed: &Failed) -> ExitCode {
+pub(super) fn refuse(failed: &Failed) -> ExitCode {
     match failed {
         Failed::Refused(refusal) => super::refuse(refusal),
         Failed::Io { .. } => exit::fail(&failed.to_string(), exit::SYSTEM),
@@ -102,7 +106,7 @@ fn refuse(failed: &Failed) -> ExitCode {
 }
 
 /// A flag that Ctrl-C and SIGTERM set; a second one ends the program at once.
-fn stop_flag() -> Arc<AtomicBool> {
+pub(super) fn stop_flag() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     // Without a handler, a signal ends the program, which loses nothing but runs in flight.
@@ -185,7 +189,7 @@ fn size(bytes: u64) -> String {
 }
 
 /// Seconds for people.
-fn time(seconds: f64) -> String {
+pub(super) fn time(seconds: f64) -> String {
     match seconds {
         s if s < 90.0 => format!("{s:.0} s"),
         s if s < 5400.0 => format!("{:.0} min", s / 60.0),

@@ -25,6 +25,9 @@ Examples:
 pub struct PlanArgs {
     /// The study: a TOML file, or the name of one in worlds/studies/.
     study: PathBuf,
+    /// One of the sizes that the study names [default: as it is written].
+    #[arg(long, value_name = "NAME")]
+    size: Option<String>,
     /// Print the design as CSV instead: a row a scenario, a column an uncertainty.
     #[arg(long)]
     design: bool,
@@ -44,7 +47,7 @@ pub fn run(args: &PlanArgs) -> ExitCode {
 
 impl PlanArgs {
     fn text(&self) -> Result<String, Failed> {
-        let plan = Plan::load(&self.study)?;
+        let plan = Plan::load_sized(&self.study, self.size.as_deref())?;
         if self.design {
             return Ok(design(&plan));
         }

@@ -17,6 +17,7 @@ use crate::study::{Batch, Ended, Failed, Limits, Plan, Report, Store, merge};
 #[command(after_help = "\
 Examples:
   frugality study run worlds/studies/quick.toml
+  frugality study run identification --size quick      a smaller version that the study names
   frugality study run trajectories --threads 2 --out /scratch/trajectories
   frugality study run parameter-prior --shard 3/20 --out /shared/prior   one of twenty processes
 
@@ -25,6 +26,9 @@ Exit codes: 0 done (runs that failed are rows of the table of runs), 1 the syste
 pub struct RunArgs {
     /// The study: a TOML file, or the name of one in worlds/studies/.
     study: PathBuf,
+    /// One of the sizes that the study names [default: as it is written].
+    #[arg(long, value_name = "NAME")]
+    size: Option<String>,
     /// The folder to write [default: outputs/<study>-<hash of the plan>].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -80,7 +84,7 @@ fn share(text: &str) -> Result<(u64, u64), String> {
 #[must_use]
 pub fn run(args: &RunArgs) -> ExitCode {
     let begin = || {
-        let plan = Plan::load(&args.study)?;
+        let plan = Plan::load_sized(&args.study, args.size.as_deref())?;
         let out = match &args.out {
             Some(out) => out.clone(),
             None => Path::new("outputs").join(plan.folder_name()),

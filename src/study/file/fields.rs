@@ -9,7 +9,7 @@ use crate::world::{Origin, Problems, shown};
 
 /// Something that was written, and where.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::study) struct At<T> {
+pub(crate) struct At<T> {
     /// What.
     pub value: T,
     /// Where.
@@ -17,10 +17,10 @@ pub(in crate::study) struct At<T> {
 }
 
 /// A value with its place.
-pub(super) type Item<'a> = (&'a DeValue<'a>, Origin);
+pub(crate) type Item<'a> = (&'a DeValue<'a>, Origin);
 
 /// The keys of a table, with the file that they stand in.
-pub(super) struct Fields<'a, 'p> {
+pub(crate) struct Fields<'a, 'p> {
     /// Path of the table, for messages.
     pub path: String,
     /// Where the table stands.
@@ -227,7 +227,7 @@ impl<'a, 'p> Fields<'a, 'p> {
 }
 
 /// A value as `--set` writes it.
-pub(super) fn word(value: &DeValue<'_>) -> Option<String> {
+pub(crate) fn word(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
         DeValue::Integer(n) => Some(n.as_str().replace('_', "")),

@@ -36,6 +36,8 @@ pub enum Shape {
     Lists,
     /// A table of cells, each two numbers.
     Pairs,
+    /// A table of names, each a number.
+    Numbers,
     /// A table of names of output tables, each a list of texts or `all`.
     Panels,
     /// A table of mechanisms, each true or false.
@@ -53,7 +55,7 @@ pub struct Key {
     pub doc: &'static str,
 }
 
-const fn key(name: &'static str, shape: Shape, doc: &'static str) -> Key {
+pub(crate) const fn key(name: &'static str, shape: Shape, doc: &'static str) -> Key {
     Key { name, shape, doc }
 }
 
@@ -95,10 +97,25 @@ pub const TOP: &[Key] = &[
     ),
     key("record", Shape::Table(RECORD), "What is kept of each run."),
     key(
+        "sizes",
+        Shape::Named(SIZE, &[]),
+        "Smaller or larger versions by name, for `--size`; left out: as it is written.",
+    ),
+    key(
         "outcomes",
         Shape::Named(OUTCOME, &[]),
         "Numbers that sum a run up; left out: each recorded metric in the last month.",
     ),
+];
+
+/// Keys of a size.
+pub const SIZE: &[Key] = &[
+    key(
+        "seeds",
+        Shape::Whole(1),
+        "Seeds of this size: the first so many of a list, or so many of a range.",
+    ),
+    key("points", Shape::Whole(1), "Points of the Latin hypercube in this size."),
 ];
 
 /// Keys of an arm.
@@ -291,6 +308,9 @@ fn of_shape(shape: Shape) -> Value {
             let numbers = json!({ "type": "array", "items": { "type": "number" }, "minItems": 2, "maxItems": 2 });
             json!({ "type": "object", "additionalProperties": numbers })
         }
+        Shape::Numbers => {
+            json!({ "type": "object", "additionalProperties": { "type": "number" } })
+        }
         Shape::Panels => {
             let tables: Map<String, Value> = crate::metric::Scope::ALL[1..]
                 .iter()
@@ -310,7 +330,8 @@ fn of_shape(shape: Shape) -> Value {
     }
 }
 
-fn of_keys(keys: &[Key]) -> Value {
+/// The schema of a table with these keys.
+pub(crate) fn of_keys(keys: &[Key]) -> Value {
     let mut properties = Map::new();
     for key in keys {
         let mut schema = of_shape(key.shape);

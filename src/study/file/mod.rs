@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use crate::parameters::Distribution;
-use crate::world::{Origin, Problems, Sources, TOML_CAP, read_text};
+use crate::world::{Origin, Problems, Sources, TOML_CAP, read_text, shown};
 
 mod factors;
 mod fields;
-pub(super) mod keys;
+pub(crate) mod keys;
 
 use factors::{all_priors, factors};
-pub(super) use fields::At;
-use fields::{Fields, word};
+use fields::word;
+pub(crate) use fields::{At, Fields};
 
 /// Largest seed: whole numbers beyond it are not safe in every reader of the tables.
 const SEED_CAP: u64 = i64::MAX as u64;
@@ -180,6 +180,13 @@ pub(super) struct StudyFile {
     pub shard_draws: Option<u64>,
 }
 
+/// A smaller or larger version of a study.
+#[derive(Clone, Debug)]
+struct Size {
+    seeds: Option<u64>,
+    points: Option<u64>,
+}
+
 /// The study file that a person means: a path, or the name of one in `worlds/studies/`.
 pub(super) fn find(study: &Path) -> PathBuf {
     let name = study.to_string_lossy();
@@ -189,9 +196,11 @@ pub(super) fn find(study: &Path) -> PathBuf {
     study.to_path_buf()
 }
 
-/// Reads the study file at `path`; `inside` is its place among copied inputs.
+/// Reads the study file at `path`, in the size of that name; a study without sizes has one, itself. A
+/// file with a table `study` is a claim that brings its own.
 pub(super) fn read(
     path: &Path,
+    size: Option<&str>,
     sources: &mut Sources,
     problems: &mut Problems,
 ) -> Option<StudyFile> {
@@ -205,14 +214,20 @@ pub(super) fn read(
         problems.add(at, "", format!("not TOML: {}", error.message()));
         return None;
     }
-    let mut top = Fields::document(document.get_ref(), origin, problems);
+    let mut whole = Fields::document(document.get_ref(), origin, problems);
+    let own = matches!(whole.get("study"), Some((DeValue::Table(_), _)));
+    let mut top = if own { whole.table("study")? } else { whole };
     top.only(keys::TOP);
     let arms = arms(&mut top);
-    let seeds = seeds(&mut top)?;
+    let mut seeds = seeds(&mut top)?;
     let (counterfactual, counterfactual_levers) = counterfactual(&mut top);
     let levers = factors(&mut top, "levers", false);
     let uncertainties = factors(&mut top, "uncertainties", true);
     let all_priors = all_priors(&mut top);
+    let mut sampling = sampling(&mut top);
+    if let Some(size) = size.and_then(|name| size_of(&mut top, name)) {
+        resize(&mut top, &size, &mut seeds, &mut sampling);
+    }
     let title = top.text("title");
     if title.is_none() {
         top.wrong(origin, "title", "missing; a title for people");
@@ -236,7 +251,7 @@ pub(super) fn read(
         levers,
         uncertainties,
         all_priors,
-        sampling: sampling(&mut top),
+        sampling,
         record: record(&mut top),
         outcomes: outcomes(&mut top),
         shard_draws: top.whole("shard_draws", 1, 100_000),
@@ -418,6 +433,52 @@ fn sampling(top: &mut Fields<'_, '_>) -> Sampling {
         _ => table.wrong(origin, "method", "one of factorial, latin_hypercube, table"),
     }
     Sampling::Factorial
+}
+
+/// The size called `name`; none when the study is written in one size only.
+fn size_of(top: &mut Fields<'_, '_>, name: &str) -> Option<Size> {
+    top.get("sizes")?;
+    let mut found = None;
+    let mut names = Vec::new();
+    let mut table = top.table("sizes")?;
+    let origin = table.origin;
+    for (key, _, _) in table.entries() {
+        let Some(mut size) = table.table(key) else { continue };
+        size.only(keys::SIZE);
+        let (seeds, points) =
+            (size.whole("seeds", 1, SEEDS_CAP), size.whole("points", 1, 10_000_000));
+        names.push(key);
+        if key == name {
+            found = Some(Size { seeds, points });
+        }
+    }
+    if found.is_none() && name != AS_WRITTEN {
+        let hint = table.problems.hint(name, names);
+        table.wrong(origin, "", format!("there is no size `{}`{hint}", shown(name)));
+    }
+    found
+}
+
+/// The size that every study has unless it says otherwise: what is written.
+const AS_WRITTEN: &str = "full";
+
+fn resize(top: &mut Fields<'_, '_>, size: &Size, seeds: &mut Seeds, sampling: &mut Sampling) {
+    let origin = top.origin;
+    if let Some(n) = size.seeds {
+        match seeds {
+            Seeds::List(list) => list.truncate(n as usize),
+            Seeds::Range { count, .. } => *count = n,
+            Seeds::Until { max, block, .. } => {
+                *max = n.max(2);
+                *block = (*block).min(*max);
+            }
+        }
+    }
+    match (size.points, sampling) {
+        (Some(n), Sampling::LatinHypercube { points, .. }) => *points = n,
+        (Some(_), _) => top.wrong(origin, "sizes", "points are those of a Latin hypercube"),
+        (None, _) => {}
+    }
 }
 
 fn record(top: &mut Fields<'_, '_>) -> RecordSpec {

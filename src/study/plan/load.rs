@@ -6,22 +6,22 @@ use std::path::{Path, PathBuf};
 use super::factors::{self, Bases};
 use super::rows;
 use super::{
-    Arm, Base, Design, Plan, Policy, Problems, RUNS_CAP, Record, Refusal, Seeds, Sources, Switches,
-    file, inputs, mechanisms,
+    Arm, Base, Design, Family, Plan, Policy, Problems, RUNS_CAP, Record, Refusal, Seeds, Sources,
+    Switches, file, inputs, mechanisms,
 };
 use crate::study::file::{ArmSpec, At, StudyFile};
 use crate::study::record;
 use crate::world::{Loaded, load_with, resolve_beside, shown, world_hash};
 
-pub(super) fn load(path: &Path) -> Result<Plan, Refusal> {
+pub(super) fn load(path: &Path, size: Option<&str>) -> Result<Plan, Refusal> {
     let mut sources = Sources::default();
     let mut problems = Problems::default();
-    let study = file::read(path, &mut sources, &mut problems);
+    let study = file::read(path, size, &mut sources, &mut problems);
     let Some(study) = study else {
         problems.into_result(&sources)?;
         return Err(Refusal { lines: vec![format!("{}: not a study", path.display())], more: 0 });
     };
-    let (arms, bases) = worlds(&study, &sources, &mut problems)?;
+    let (arms, families, bases) = worlds(&study, &sources, &mut problems)?;
     // Without worlds, cells cannot be looked up.
     std::mem::take(&mut problems).into_result(&sources)?;
     let against = against(&study, &arms, &mut problems);
@@ -105,6 +105,8 @@ pub(super) fn load(path: &Path) -> Result<Plan, Refusal> {
         span,
         shard_draws: 1,
         notices,
+        size: size.map(str::to_owned),
+        families,
         hash: String::new(),
     };
     let total = u128::from(plan.replicates())
@@ -147,13 +149,14 @@ fn worlds(
     study: &StudyFile,
     sources: &Sources,
     problems: &mut Problems,
-) -> Result<(Vec<Arm>, Bases), Refusal> {
+) -> Result<(Vec<Arm>, Vec<Family>, Bases), Refusal> {
     let declared = mechanisms::declared_parameters();
     let mut bases = Bases::default();
     let mut known: BTreeMap<(PathBuf, Vec<String>), usize> = BTreeMap::new();
     let mut refused: Vec<String> = Vec::new();
     let mut more = 0;
     let mut arms = Vec::new();
+    let mut families = Vec::new();
     for arm in &study.arms {
         let path = match resolve_beside(&study.folder, &arm.world.value) {
             Ok(path) => path,
@@ -196,7 +199,7 @@ fn worlds(
         }
         let sets = arm.sets.iter().map(|set| set.value.clone()).collect();
         let plain = Arm { name: arm.name.value.clone(), base, switches: on, sets, against: None };
-        expand(arm, &plain, &mut arms, problems);
+        families.extend(expand(arm, &plain, &mut arms, problems));
     }
     refused.dedup();
     if !refused.is_empty() {
@@ -207,7 +210,7 @@ fn worlds(
         lines.truncate(crate::world::SHOWN);
         return Err(Refusal { lines, more });
     }
-    Ok((arms, bases))
+    Ok((arms, families, bases))
 }
 
 fn apply_switch(
@@ -234,7 +237,12 @@ fn apply_switch(
 }
 
 /// An arm for every subset of the mechanisms in `subsets_off`, the whole arm first.
-fn expand(spec: &ArmSpec, arm: &Arm, arms: &mut Vec<Arm>, problems: &mut Problems) {
+fn expand(
+    spec: &ArmSpec,
+    arm: &Arm,
+    arms: &mut Vec<Arm>,
+    problems: &mut Problems,
+) -> Option<Family> {
     let path = || format!("arms.{}.subsets_off", spec.name.value);
     let mut names: Vec<&'static str> = Vec::new();
     for wanted in &spec.subsets_off {
@@ -249,6 +257,7 @@ fn expand(spec: &ArmSpec, arm: &Arm, arms: &mut Vec<Arm>, problems: &mut Problem
             }
         }
     }
+    let first = arms.len();
     for subset in 0..1_u32 << names.len() {
         let mut one = arm.clone();
         let mut off = Vec::new();
@@ -266,10 +275,11 @@ fn expand(spec: &ArmSpec, arm: &Arm, arms: &mut Vec<Arm>, problems: &mut Problem
         }
         arms.push(one);
     }
+    (!names.is_empty()).then_some(Family { first, mechanisms: names })
 }
 
 /// Between an arm's name and the mechanisms that are off in a subset of it.
-const OFF: &str = ".without.";
+pub(super) const OFF: &str = ".without.";
 
 /// The arm that each is compared with.
 fn against(study: &StudyFile, arms: &[Arm], problems: &mut Problems) -> Vec<Option<usize>> {

@@ -60,6 +60,16 @@ pub struct Arm {
     pub against: Option<usize>,
 }
 
+/// An arm and its twins with every subset of some mechanisms off: arm `first + mask` has those off whose
+/// bit of `mask` is set.
+#[derive(Clone, Debug)]
+pub struct Family {
+    /// Position of the arm with all of them as they are.
+    pub first: usize,
+    /// The mechanisms, a bit each.
+    pub mechanisms: Vec<&'static str>,
+}
+
 /// An arm with a combination of levers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -148,6 +158,10 @@ pub struct Plan {
     pub shard_draws: u64,
     /// What is odd but possible.
     pub notices: Vec<String>,
+    /// The size that was asked for, if any.
+    pub size: Option<String>,
+    /// Arms with every subset of some mechanisms off.
+    pub families: Vec<Family>,
     /// SHA-256 of what the plan says.
     pub hash: String,
 }
@@ -158,7 +172,22 @@ impl Plan {
     /// # Errors
     /// A [`Refusal`] with what is wrong, each at its file, line and column.
     pub fn load(study: &Path) -> Result<Self, Refusal> {
-        load::load(&file::find(study))
+        Self::load_sized(study, None)
+    }
+
+    /// The same in one of the sizes that the study names; a study that names none is as it is written.
+    ///
+    /// # Errors
+    /// As [`Self::load`], and when there is no such size.
+    pub fn load_sized(study: &Path, size: Option<&str>) -> Result<Self, Refusal> {
+        load::load(&file::find(study), size)
+    }
+
+    /// The position of the arm of this name with `mechanism` alone off.
+    #[must_use]
+    pub fn without(&self, arm: &str, mechanism: &str) -> Option<usize> {
+        let name = format!("{arm}{}{mechanism}", load::OFF);
+        self.arms.iter().position(|arm| arm.name == name)
     }
 
     /// Seeds a scenario, at most.
@@ -353,6 +382,9 @@ impl Plan {
             "commit": crate::record::manifest::COMMIT,
         });
         plan["study_file"] = self.study_input.clone().into();
+        if let Some(size) = &self.size {
+            plan["size"] = size.as_str().into();
+        }
         plan["plan"] = self.core();
         plan["inputs"] = self
             .inputs
