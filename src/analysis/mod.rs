@@ -2,4 +2,3 @@
 //! anything from here.
 
 pub mod hindcast;
-pub mod outputs;

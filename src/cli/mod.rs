@@ -12,6 +12,7 @@ use crate::world::{Loaded, Refusal};
 mod check;
 mod exit;
 mod explain;
+mod hindcast;
 mod metrics;
 mod month;
 mod parameters;
@@ -29,6 +30,7 @@ Examples:
   frugality run reference                   the real world of AI chips, 2022 to 2035
   frugality explain DIR                     why things happened in a run
   frugality score DIR                       a run against what really happened
+  frugality hindcast reference              many draws of the parameters against what really happened
   frugality study run quick                 many runs under shared luck, and what they show
   frugality check reference                 is the world in worlds/reference right?
   frugality show reference firms.bytedance  what it says of a firm, and where that is written
@@ -45,6 +47,7 @@ enum Verb {
     Run(run::RunArgs),
     Explain(explain::ExplainArgs),
     Score(score::ScoreArgs),
+    Hindcast(hindcast::HindcastArgs),
     Study(study::StudyArgs),
     Check(check::CheckArgs),
     Show(show::ShowArgs),
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Score(args) => score::run(&args),
+        Verb::Hindcast(args) => hindcast::run(&args),
         Verb::Study(args) => study::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Show(args) => show::run(&args),

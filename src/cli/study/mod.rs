@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::exit;
 use crate::run::simulate;
-use crate::study::{Failed, Format, Merged, Plan, Simulate, Store, merge};
+use crate::study::{Batch, Ended, Failed, Format, Limits, Merged, Plan, Simulate, Store, merge};
 
 mod bar;
 mod plan;
@@ -91,8 +91,49 @@ fn ended(result: Result<String, Failed>) -> ExitCode {
     }
 }
 
+/// A study that a verb needs whole before it goes on.
+pub(super) struct Attempt<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Its folder.
+    pub store: &'a Store,
+    /// Threads; 0: as many as cores.
+    pub threads: usize,
+    /// Whether nothing is said on the way.
+    pub quiet: bool,
+    /// Set to stop.
+    pub stop: &'a AtomicBool,
+    /// The command that goes on.
+    pub again: &'a str,
+}
+
+impl Attempt<'_> {
+    /// Runs what is missing and merges; how many runs failed, or the code of a study that was stopped, which has
+    /// been said.
+    pub fn complete(&self) -> Result<Result<u64, ExitCode>, Failed> {
+        let Attempt { plan, store, stop, .. } = *self;
+        let progress = bar::Bar::new(&plan.name, self.quiet);
+        let limits = Limits { threads: self.threads, ..Limits::default() };
+        let batch = Batch { plan, store, limits, stop, progress: &progress, simulate: SIMULATE };
+        let report = batch.run();
+        progress.finish();
+        let report = report?;
+        if report.ended == Ended::Complete {
+            let merged = merge(plan, store, Format::Parquet, false, false)?;
+            return Ok(Ok(merged.failures));
+        }
+        eprintln!(
+            "Stopped after {} runs in {}; runs in flight were dropped, the rest is kept. Go on with:\n  {}",
+            report.runs,
+            time(progress.seconds()),
+            self.again
+        );
+        Ok(Err(ExitCode::from(130)))
+    }
+}
+
 /// Says what went wrong and gives the code.
-fn refuse(failed: &Failed) -> ExitCode {
+pub(super) fn refuse(failed: &Failed) -> ExitCode {
     match failed {
         Failed::Refused(refusal) => super::refuse(refusal),
         Failed::Io { .. } => exit::fail(&failed.to_string(), exit::SYSTEM),
@@ -102,7 +143,7 @@ fn refuse(failed: &Failed) -> ExitCode {
 }
 
 /// A flag that Ctrl-C and SIGTERM set; a second one ends the program at once.
-fn stop_flag() -> Arc<AtomicBool> {
+pub(super) fn stop_flag() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     // Without a handler, a signal ends the program, which loses nothing but runs in flight.

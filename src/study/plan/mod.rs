@@ -7,7 +7,7 @@
 //! some consecutive draws, whole ones: what is written, committed and, if lost, done again at once.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
@@ -21,6 +21,7 @@ use crate::world::{Definition, Problems, Refusal, SourceFile, Sources, sha256};
 
 mod factors;
 mod load;
+mod posterior;
 mod rows;
 mod table;
 
@@ -158,7 +159,19 @@ impl Plan {
     /// # Errors
     /// A [`Refusal`] with what is wrong, each at its file, line and column.
     pub fn load(study: &Path) -> Result<Self, Refusal> {
-        load::load(&file::find(study))
+        load::load(&file::find(study), &file::Given::new())
+    }
+
+    /// The same of a study that stands in no folder: `files` are its text and that of tables it
+    /// names, by the paths where they would stand; the study is the first.
+    ///
+    /// # Errors
+    /// A [`Refusal`] with what is wrong.
+    ///
+    /// # Panics
+    /// When there is no file.
+    pub fn of(files: &[(PathBuf, String)]) -> Result<Self, Refusal> {
+        load::load(&files[0].0, &files.iter().cloned().collect())
     }
 
     /// Seeds a scenario, at most.
