@@ -256,7 +256,7 @@ macro_rules! table {
         }
     ) => {
         $(#[doc = $table_doc])+
-        #[derive(Clone, Debug)]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct $row {
             /// Stable id; keys the random draws.
             pub id: String,

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use frugality::analysis::hindcast::{self, Verdict};
-use frugality::analysis::outputs::{Gap, Outputs};
 use frugality::mechanisms;
 use frugality::record::Panels;
+use frugality::record::outputs::{Gap, Outputs};
 use frugality::run::{Options, simulate};
 use frugality::world;
 

@@ -4,4 +4,3 @@
 pub mod claims;
 pub mod doses;
 pub mod hindcast;
-pub mod outputs;

@@ -13,6 +13,7 @@ mod check;
 mod claims;
 mod exit;
 mod explain;
+mod hindcast;
 mod metrics;
 mod month;
 mod parameters;
@@ -30,6 +31,7 @@ Examples:
   frugality run reference                   the real world of AI chips, 2022 to 2035
   frugality explain DIR                     why things happened in a run
   frugality score DIR                       a run against what really happened
+  frugality hindcast reference              many draws of the parameters against what really happened
   frugality study run quick                 many runs under shared luck, and what they show
   frugality claims                          verdicts on the claims of worlds/claims
   frugality check reference                 is the world in worlds/reference right?
@@ -47,6 +49,7 @@ enum Verb {
     Run(run::RunArgs),
     Explain(explain::ExplainArgs),
     Score(score::ScoreArgs),
+    Hindcast(hindcast::HindcastArgs),
     Study(study::StudyArgs),
     Claims(claims::ClaimsArgs),
     Check(check::CheckArgs),
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Score(args) => score::run(&args),
+        Verb::Hindcast(args) => hindcast::run(&args),
         Verb::Study(args) => study::run(&args),
         Verb::Claims(args) => claims::run(&args),
         Verb::Check(args) => check::run(&args),

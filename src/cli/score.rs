@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::exit;
 
 use crate::analysis::hindcast;
-use crate::analysis::outputs::{Outputs, Unreadable};
+use crate::record::outputs::{Outputs, Unreadable};
 use crate::world::observation::{self, ObservationRow, Use};
 
 /// Compare finished runs with what really happened from 2022 to 2025.

@@ -23,6 +23,8 @@ pub mod folder;
 pub mod headline;
 pub mod kept;
 pub mod manifest;
+pub mod observed;
+pub mod outputs;
 pub mod panels;
 
 pub use archive::Archive;

@@ -173,7 +173,8 @@ pub fn quantile(low: f64, high: f64, distribution: Distribution, u: f64) -> f64 
 }
 
 /// A uniform number on (0, 1) at an address.
-fn uniform(key: u64) -> f64 {
+#[must_use]
+pub fn uniform(key: u64) -> f64 {
     ((key >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
 }
 

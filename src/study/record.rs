@@ -15,8 +15,10 @@ use crate::entities::chronicle::Event;
 use crate::mechanisms;
 use crate::metric::{Metric, Scope};
 use crate::record::headline::headline;
-use crate::record::{Page, Sink, columns};
-use crate::world::{Problems, shown};
+use crate::record::observed::{Observer, measure};
+use crate::record::{Ending, Page, Sink, columns};
+use crate::world::observation::ObservationRow;
+use crate::world::{Loaded, Problems, shown};
 
 /// A number that sums a run up.
 #[derive(Clone, Debug)]
@@ -24,9 +26,25 @@ pub struct Outcome {
     /// Name: a column of the table of runs.
     pub name: String,
     /// Unit.
-    pub unit: &'static str,
+    pub unit: String,
     /// What it is.
     pub definition: String,
+    /// How it is measured.
+    pub measure: Measure,
+}
+
+/// How an outcome is measured.
+#[derive(Clone, Debug)]
+pub enum Measure {
+    /// A metric over some months.
+    Metric(MetricOver),
+    /// What [`measure`](crate::record::observed::measure) makes of the run.
+    Observation(Box<ObservationRow>),
+}
+
+/// A metric over some months.
+#[derive(Clone, Debug)]
+pub struct MetricOver {
     /// What it is measured on.
     pub scope: Scope,
     /// Position of the metric among those of its scope.
@@ -40,6 +58,40 @@ pub struct Outcome {
     /// How the months become one number.
     pub take: Take,
 }
+
+impl Outcome {
+    /// The observation that is measured, if it is one.
+    #[must_use]
+    pub fn observation(&self) -> Option<&ObservationRow> {
+        match &self.measure {
+            Measure::Observation(row) => Some(row),
+            Measure::Metric(_) => None,
+        }
+    }
+
+    fn json(&self) -> Json {
+        match &self.measure {
+            Measure::Metric(m) => json!({
+                "name": self.name,
+                "table": m.scope.table(),
+                "id": m.id,
+                "metric": columns(mechanisms::all_metrics(), m.scope).nth(m.column).map(|m| m.name),
+                "from": m.from.to_string(),
+                "to": m.to.to_string(),
+                "take": m.take.word(),
+            }),
+            Measure::Observation(row) => json!({
+                "name": self.name,
+                "observation": row.id,
+                "from": row.from.to_string(),
+                "to": row.to.to_string(),
+            }),
+        }
+    }
+}
+
+/// Before the id of an observation, in the name of its outcome.
+pub const OBSERVED: &str = "obs.";
 
 /// The metrics of a scope that are kept.
 #[derive(Clone, Debug)]
@@ -115,15 +167,7 @@ impl Record {
             "panels": panels,
             "events": self.events,
             "draws": self.draws,
-            "outcomes": self.outcomes.iter().map(|o| json!({
-                "name": o.name,
-                "table": o.scope.table(),
-                "id": o.id,
-                "metric": columns(mechanisms::all_metrics(), o.scope).nth(o.column).map(|m| m.name),
-                "from": o.from.to_string(),
-                "to": o.to.to_string(),
-                "take": o.take.word(),
-            })).collect::<Vec<_>>(),
+            "outcomes": self.outcomes.iter().map(Outcome::json).collect::<Vec<_>>(),
         })
     }
 }
@@ -204,16 +248,30 @@ pub(super) fn resolve(
         for (column, metric) in &series {
             outcomes.push(Outcome {
                 name: metric.name.to_owned(),
-                unit: metric.unit,
+                unit: metric.unit.to_owned(),
                 definition: format!("{} In {}.", metric.definition, span.1),
-                scope: Scope::World,
-                column: *column,
-                id: String::new(),
-                from: span.1,
-                to: span.1,
-                take: Take::Last,
+                measure: Measure::Metric(MetricOver {
+                    scope: Scope::World,
+                    column: *column,
+                    id: String::new(),
+                    from: span.1,
+                    to: span.1,
+                    take: Take::Last,
+                }),
             });
         }
+    }
+    if spec.observations {
+        outcomes.extend(bases.first().definition.observations.iter().map(observed));
+    }
+    let reads = spec.observations || study.outcomes.iter().any(|o| o.observation.is_some());
+    let differs = |loaded: &Loaded| {
+        let (a, b) = (&loaded.definition.observations, &bases.first().definition.observations);
+        a != b
+    };
+    if reads && let Some(at) = bases.loaded.iter().position(differs) {
+        let message = "has other observations than the first arm's world";
+        problems.add(bases.places[at], "record.observations", message);
     }
     for spec in &study.outcomes {
         outcomes.extend(outcome(spec, bases, span, problems));
@@ -233,6 +291,9 @@ fn outcome(
     problems: &mut Problems,
 ) -> Option<Outcome> {
     let path = format!("outcomes.{}", spec.name.value);
+    if let Some(wanted) = &spec.observation {
+        return of_observation(spec, wanted, bases, problems);
+    }
     let table = spec.table.as_ref().map_or(Scope::World.table(), |t| t.value.as_str());
     let Some(scope) = scope_of(table) else {
         let hint = problems.hint(table, Scope::ALL.iter().map(|s| s.table()));
@@ -298,15 +359,64 @@ fn outcome(
     };
     Some(Outcome {
         name: spec.name.value.clone(),
-        unit: metric.unit,
+        unit: metric.unit.to_owned(),
         definition: format!("{}{of} {when}", metric.definition),
-        scope,
-        column,
-        id: id.to_owned(),
-        from,
-        to,
-        take: spec.take,
+        measure: Measure::Metric(MetricOver {
+            scope,
+            column,
+            id: id.to_owned(),
+            from,
+            to,
+            take: spec.take,
+        }),
     })
+}
+
+/// The outcome that measures an observation.
+fn observed(row: &ObservationRow) -> Outcome {
+    Outcome {
+        name: format!("{OBSERVED}{}", row.id),
+        unit: row.unit.clone(),
+        definition: format!(
+            "{}, {} to {}, as the source of the observation counts.",
+            row.quantity, row.from, row.to
+        ),
+        measure: Measure::Observation(Box::new(row.clone())),
+    }
+}
+
+/// An outcome that is an observation, maybe over other months.
+fn of_observation(
+    spec: &OutcomeSpec,
+    wanted: &At<String>,
+    bases: &Bases,
+    problems: &mut Problems,
+) -> Option<Outcome> {
+    let path = format!("outcomes.{}", spec.name.value);
+    let all = &bases.first().definition.observations;
+    let Some(row) = all.iter().find(|row| row.id == wanted.value) else {
+        let hint = problems.hint(&wanted.value, all.iter().map(|row| row.id.as_str()));
+        let message = format!("there is no observation `{}`{hint}", shown(&wanted.value));
+        problems.add(wanted.origin, path, message);
+        return None;
+    };
+    let mut row = row.clone();
+    for (word, month) in [(&spec.from, &mut row.from), (&spec.to, &mut row.to)] {
+        let Some(word) = word else { continue };
+        match word.value.parse::<Month>() {
+            Ok(wanted) => *month = wanted,
+            Err(message) => {
+                problems.add(word.origin, path, message);
+                return None;
+            }
+        }
+    }
+    if row.from > row.to {
+        problems.add(spec.name.origin, path, format!("{} is after {}", row.from, row.to));
+        return None;
+    }
+    let name = spec.name.value.clone();
+    Some(Outcome { name, ..observed(&row) })
 }
 
 /// Rows of a panel of one run.
@@ -344,6 +454,8 @@ pub(super) struct Recorder<'a> {
     kept: Kept,
     /// Months with a value so far, for means.
     counts: Vec<u32>,
+    /// What observations need, if there are any among the outcomes.
+    observer: Option<Observer>,
     ids: BTreeMap<String, Arc<str>>,
 }
 
@@ -362,26 +474,37 @@ impl<'a> Recorder<'a> {
             stop,
             kept,
             counts: vec![0; record.outcomes.len()],
+            observer: record
+                .outcomes
+                .iter()
+                .any(|o| o.observation().is_some())
+                .then(|| Observer::new(record.outcomes.iter().filter_map(Outcome::observation))),
             ids: BTreeMap::new(),
         }
     }
 
-    pub fn finish(mut self, events: Vec<Event>) -> Kept {
+    pub fn finish(mut self, ending: Ending) -> Kept {
+        let outputs = self.observer.map(|observer| observer.finish(&ending));
         for ((outcome, value), count) in
             self.record.outcomes.iter().zip(&mut self.kept.outcomes).zip(&self.counts)
         {
-            if outcome.take == Take::Mean {
-                *value /= f64::from(*count);
+            match (&outcome.measure, &outputs) {
+                (Measure::Metric(of), _) if of.take == Take::Mean => *value /= f64::from(*count),
+                (Measure::Observation(row), Some(outputs)) => {
+                    *value = measure(outputs, row).map_or(f64::NAN, |measured| measured.value);
+                }
+                _ => {}
             }
         }
         if self.details && self.record.events {
-            self.kept.events = events;
+            self.kept.events = ending.events;
         }
         self.kept
     }
 
     fn outcomes(&mut self, page: &Page<'_>) {
         for (at, outcome) in self.record.outcomes.iter().enumerate() {
+            let Measure::Metric(outcome) = &outcome.measure else { continue };
             if page.month < outcome.from || page.month > outcome.to {
                 continue;
             }
@@ -420,6 +543,9 @@ impl Sink for Recorder<'_> {
             return Err(io::Error::new(io::ErrorKind::Interrupted, "stopped"));
         }
         self.outcomes(page);
+        if let Some(observer) = &mut self.observer {
+            observer.month(page)?;
+        }
         if !self.details || !self.record.keeps(page.month, self.last) {
             return Ok(());
         }

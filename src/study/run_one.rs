@@ -43,7 +43,7 @@ pub fn run_one(
     let mut recorder = Recorder::new(plan, draw.number, stop);
     let ended = caught(|| simulate(definition, draw.seed, options, &mut recorder));
     let result = match ended {
-        Ok(Ok(outcome)) => Ok(recorder.finish(outcome.ending.events)),
+        Ok(Ok(outcome)) => Ok(recorder.finish(outcome.ending)),
         Ok(Err(Stopped::Sink { .. })) => return None,
         Ok(Err(stopped)) => Err(stopped.to_string()),
         Err(message) => Err(message),

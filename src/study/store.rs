@@ -7,6 +7,7 @@
 //!   shards/      tables, a file a table and shard, written once
 //!   commits/     a record a shard: what it holds and the SHA-256 of each file
 //!   merged/      the tables for people, written when everything is there
+//!   analysis/    what a verb such as `frugality hindcast` read off the runs
 //!   log/         what is not part of the result: locks, unfinished files, notes
 //!   SHA256SUMS  datapackage.json  ro-crate-metadata.json
 //! ```
@@ -29,6 +30,8 @@ use crate::record::folder::Document;
 use crate::record::{Folder, FolderError};
 use crate::world::Refusal;
 
+/// Folder of what was read off the runs; no part of the study itself.
+pub const ANALYSIS: &str = "analysis/";
 /// Name of the plan's file.
 pub const PLAN: &str = "plan.json";
 

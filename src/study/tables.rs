@@ -74,7 +74,7 @@ pub fn runs(plan: &Plan) -> Table {
         plan.record
             .outcomes
             .iter()
-            .map(|o| Column::new(&o.name, o.unit, &o.definition, Kind::Number)),
+            .map(|o| Column::new(&o.name, &o.unit, &o.definition, Kind::Number)),
     );
     debug_assert!(FIXED.iter().all(|name| columns.iter().any(|c| c.name == *name)));
     Table { name: "runs", about: "a row a run", columns }
@@ -279,8 +279,8 @@ fn event_rows(texts: &Texts, run_id: u64, kept: &Kept, batch: &mut Batch) {
 
 /// Unit and definition of a world metric or an outcome.
 #[must_use]
-pub fn unit_of(plan: &Plan, name: &str) -> &'static str {
-    let outcome = plan.record.outcomes.iter().find(|o| o.name == name).map(|o| o.unit);
+pub fn unit_of<'a>(plan: &'a Plan, name: &str) -> &'a str {
+    let outcome = plan.record.outcomes.iter().find(|o| o.name == name).map(|o| o.unit.as_str());
     let metric = || {
         columns(mechanisms::all_metrics(), crate::metric::Scope::World)
             .find(|m| m.name == name)

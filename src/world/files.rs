@@ -5,7 +5,8 @@ use std::io::{ErrorKind, Read};
 use std::path::{Component, Path, PathBuf};
 
 use super::Definition;
-use super::layers::Statement;
+use super::layers::{NamedCell, Raw, RawCell, Statement};
+use super::posterior::{self, POSTERIOR};
 use super::problem::{Origin, Problems, SourceFile, Sources, did_you_mean, shown};
 use super::toml_file::Inherit;
 use super::{csv_file, text, toml_file};
@@ -14,6 +15,8 @@ use super::{csv_file, text, toml_file};
 pub const TOML_CAP: u64 = 1 << 20;
 /// Largest CSV file, bytes.
 pub const CSV_CAP: u64 = 4 << 20;
+/// Largest posterior, bytes.
+pub(crate) const POSTERIOR_CAP: u64 = 16 << 20;
 /// Longest chain of `extends`.
 const CHAIN_CAP: usize = 16;
 
@@ -237,6 +240,10 @@ pub(super) struct Layer {
     pub folder: Option<Origin>,
     /// Name of the folder or file without ending.
     pub stem: String,
+    /// The posterior beside its table of parameters, where there is one.
+    pub posterior: Option<PathBuf>,
+    /// Where it says that parameters are those of the posterior.
+    pub asks: Option<Origin>,
 }
 
 /// Reads the layers of the world at `path`, the world itself first and the base last.
@@ -297,6 +304,7 @@ pub(super) fn read_layers(
         let mut layer = Layer { stem, ..Layer::default() };
         let text = reader.sources.text(file);
         let asked = toml_file::read(text, file, &mut layer.statements, reader.problems);
+        layer.asks = asked.posterior;
         layers.push(layer);
         if let Some(inherit) = asked.inherit {
             let message = "only the folder of a whole world inherits tables; a variant rests on what it extends";
@@ -309,6 +317,7 @@ pub(super) fn read_layers(
             }
         }
     }
+    reader.posteriors(&mut layers);
     layers
 }
 
@@ -385,6 +394,40 @@ impl Reader<'_> {
             self.problems.add(offset.map_or(at, |o| at.at(o)), "", message);
         }
         None
+    }
+
+    /// Lays the best draw of the posterior over each layer that asks for it.
+    fn posteriors(&mut self, layers: &mut Vec<Layer>) {
+        for at in (0..layers.len()).rev() {
+            let Some(asks) = layers[at].asks else { continue };
+            let Some(path) = layers[at..].iter().find_map(|l| l.posterior.clone()) else {
+                let message = format!(
+                    "there is no {POSTERIOR} beside the parameters of this world; `frugality calibrate` writes one"
+                );
+                self.problems.add(asks, "parameters", message);
+                continue;
+            };
+            let depth = i32::try_from(at).unwrap_or(i32::MAX);
+            let Some(file) = self.file(&path, POSTERIOR_CAP, depth) else { continue };
+            let read = posterior::read(self.sources.text(file), file, self.problems);
+            let Some((posterior, best)) = read.and_then(|p| p.best().map(|best| (p, best))) else {
+                continue;
+            };
+            let origin = posterior.place(best, file);
+            let row = |(name, value): (&String, &f64)| Statement::Row {
+                table: "parameters",
+                id: name.clone(),
+                origin,
+                cells: vec![NamedCell {
+                    column: "value".to_owned(),
+                    named_at: origin,
+                    cell: RawCell { raw: Raw::Word(value.to_string()), origin },
+                }],
+            };
+            let statements = posterior.names.iter().zip(&posterior.draws[best]).map(row).collect();
+            let stem = layers[at].stem.clone();
+            layers.insert(at, Layer { statements, stem, ..Layer::default() });
+        }
     }
 
     /// Reads the tables that the folder at `path` inherits, each a layer below those read so far.
@@ -477,6 +520,11 @@ impl Reader<'_> {
             }
             return (layer, None);
         }
+        if only.is_none_or(|only| only.contains(&"parameters"))
+            && names.iter().any(|name| name == POSTERIOR)
+        {
+            layer.posterior = Some(path.join(POSTERIOR));
+        }
         let has_csv = |table: &str| names.iter().any(|n| n.strip_suffix(".csv") == Some(table));
         let mut inherit = None;
         for name in &names {
@@ -504,6 +552,7 @@ impl Reader<'_> {
                         let message = "a folder is complete by itself; write the variant as a TOML file beside it";
                         self.problems.add(at, "extends", message);
                     }
+                    layer.asks = layer.asks.or(asked.posterior);
                     match asked.inherit {
                         Some(asked) if stem == "rules" => {
                             let message = "[inherit] belongs in world.toml";
@@ -519,6 +568,8 @@ impl Reader<'_> {
                     let text = self.sources.text(at);
                     csv_file::read(text, at, table, &mut layer.statements, self.problems);
                 }
+                // It is read when somebody asks for it.
+                _ if name == POSTERIOR => {}
                 (_, "csv" | "CSV" | "tsv" | "xls" | "xlsx" | "ods") => {
                     let at = self.sources.add(shown_path(&file), depth, None);
                     let files: Vec<String> =

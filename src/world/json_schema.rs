@@ -68,7 +68,10 @@ pub fn json_schema(declared: &[&'static Declared]) -> Value {
         definitions.insert(table.to_owned(), row(table, columns));
         let reference = json!({ "$ref": format!("#/$defs/{table}") });
         let rows = if table == "parameters" {
-            parameters(declared, &reference)
+            json!({
+                "description": "Values of parameters; or the word posterior: those of the best draw of posterior.csv.",
+                "anyOf": [parameters(declared, &reference), { "const": "posterior" }],
+            })
         } else {
             json!({
                 "type": "object",

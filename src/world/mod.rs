@@ -5,7 +5,7 @@
 //! laid over each other, and every cell is checked before anything runs: either
 //! all of a world is right, or a [`Refusal`] says what is wrong and where.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub mod definition;
 pub mod observation;
@@ -19,6 +19,7 @@ mod csv_file;
 mod files;
 mod json_schema;
 mod layers;
+pub mod posterior;
 mod problem;
 mod resolved;
 mod text;
@@ -29,7 +30,7 @@ pub use address::Address;
 pub use check::{Cell, Cells, CheckedRow};
 pub use definition::{Definition, Head};
 pub use files::{CSV_CAP, TOML_CAP};
-pub(crate) use files::{read_text, resolve_beside};
+pub(crate) use files::{POSTERIOR_CAP, read_text, resolve_beside};
 pub use json_schema::json_schema;
 pub use problem::{Origin, Refusal, SHOWN, SourceFile, Sources, sha256};
 pub(crate) use problem::{Problems, did_you_mean, shown};
@@ -48,6 +49,8 @@ pub struct Loaded {
     pub cells: Cells,
     /// What it was read from; turns an origin into `file:line:column`.
     pub sources: Sources,
+    /// The posterior beside its parameters, where there is one.
+    pub posterior: Option<PathBuf>,
     /// What is odd but possible, as lines for people.
     pub notices: Vec<String>,
 }
@@ -107,6 +110,7 @@ pub fn load_with(
     let layers = files::read_layers(&path, &mut sources, &mut problems);
     let id = layers.first().map_or_else(String::new, |layer| layer.stem.clone());
     let folder = layers.iter().find_map(|layer| layer.folder);
+    let posterior = layers.iter().find_map(|layer| layer.posterior.clone());
     // Files that cannot be read say nothing about cells.
     std::mem::take(&mut problems).into_result(&sources)?;
 
@@ -127,7 +131,7 @@ pub fn load_with(
     problems.into_result(&sources)?;
     notices.sort(&sources);
     let notices = notices.lines(&sources, usize::MAX);
-    Ok(Loaded { definition, cells, sources, notices })
+    Ok(Loaded { definition, cells, sources, posterior, notices })
 }
 
 impl Loaded {

@@ -15,6 +15,8 @@ pub(super) struct Asked {
     pub extends: Option<(String, Origin)>,
     /// What `[inherit]` says.
     pub inherit: Option<Inherit>,
+    /// Where `parameters = "posterior"` stands.
+    pub posterior: Option<Origin>,
 }
 
 /// Tables that a folder takes from another world.
@@ -57,6 +59,13 @@ pub(super) fn read(
             statements.push(Statement::Head(column, cell()));
         } else if name == "mechanisms" {
             mechanisms(value, file, statements, problems);
+        } else if let ("parameters", DeValue::String(word)) = (name, value.get_ref()) {
+            if word == "posterior" {
+                asked.posterior = Some(file.at(value.span().start));
+            } else {
+                let message = "the only word here is \"posterior\"; else write [parameters] and below it name = value";
+                problems.add(file.at(value.span().start), "parameters", message);
+            }
         } else if let Some((table, _)) = Definition::columns(name) {
             rows(table, value, file, statements, problems);
         } else {

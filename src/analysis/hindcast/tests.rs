@@ -1,6 +1,7 @@
 use super::*;
 use crate::calendar::Month;
-use crate::world::observation::{Across, Confidence};
+use crate::record::observed::{Measured, measure};
+use crate::world::observation::{Across, Aggregate, Confidence, Use};
 
 fn row(id: &str, aggregate: Aggregate, metric: &str) -> ObservationRow {
     ObservationRow {
@@ -149,17 +150,45 @@ fn dated(value: f64, months: i32, unit: &str) -> ObservationRow {
 
 #[test]
 fn naive_forecasts_use_what_came_before() {
+    let of = |rows: &[ObservationRow]| naive(rows, None);
     let levels = [dated(2.0, 0, "bn"), dated(4.0, 6, "bn"), dated(50.0, 18, "bn")];
-    assert_eq!(naive(&levels[0], &levels), None);
-    let second = Naive { kind: NaiveKind::Constant, value: 2.0 };
-    assert_eq!(naive(&levels[1], &levels), Some(second));
+    let forecasts = of(&levels);
+    assert_eq!(forecasts[0], None);
+    let second = Naive { kind: NaiveKind::Constant, value: 2.0, horizon: 6, spread: None };
+    assert_eq!(forecasts[1], Some(second));
     // Doubled in six months, so quadrupled in the next twelve: 16.
-    let third = naive(&levels[2], &levels).unwrap();
-    assert_eq!(third.kind, NaiveKind::LastGrowth);
+    let third = forecasts[2].unwrap();
+    assert_eq!((third.kind, third.horizon), (NaiveKind::LastGrowth, 12));
     assert!((third.value - 16.0).abs() < 1e-9, "{}", third.value);
+    // One who knows nothing after January 2022 says that all stays.
+    let early = naive(&levels, Some(Month::new(2022, 1)));
+    assert_eq!(early[2].unwrap().value, 2.0);
     let shares = [dated(0.2, 0, "share"), dated(0.1, 6, "share"), dated(0.3, 18, "share")];
-    let constant = Naive { kind: NaiveKind::Constant, value: 0.1 };
-    assert_eq!(naive(&shares[2], &shares), Some(constant));
+    let constant = Naive { kind: NaiveKind::Constant, value: 0.1, horizon: 12, spread: None };
+    assert_eq!(of(&shares)[2], Some(constant));
+}
+
+#[test]
+fn naive_forecasts_are_as_wide_as_they_were_wrong() {
+    // Constant forecasts of a share, each a year ahead and half a tolerance off, up and down.
+    let values = [0.4, 0.6, 0.4, 0.6, 0.4];
+    let rows: Vec<ObservationRow> = (0..)
+        .zip(values)
+        .map(|(year, value)| {
+            let mut row = dated(value, 12 * year, "share");
+            (row.low, row.high) = (row.value - 0.4, row.value + 0.4);
+            row
+        })
+        .collect();
+    let last = naive(&rows, None)[4].unwrap();
+    // Three errors of half a tolerance over a year: σ = 0.5 / 0.6745.
+    assert!((last.spread.unwrap() - 0.5 / 0.6745).abs() < 1e-9);
+    assert!((last.width().unwrap() - 2.0 * 1.644_854 * 0.5 / 0.6745).abs() < 1e-4);
+    // Of a normal forecast with x = (y − μ)/σ = ∓0.6745: σ (x (2Φ(x) − 1) + 2 φ(x) − 1/√π)
+    // = 0.7413 (0.6745 · 0.5 + 2 · 0.31778 − 0.56419) = 0.3029.
+    assert!((last.crps(&rows[4]) - 0.3029).abs() < 3e-3, "{}", last.crps(&rows[4]));
+    // Two errors say nothing yet.
+    assert_eq!(naive(&rows, None)[2].unwrap().spread, None);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 pub(super) use self::bar::Bar;
 use super::exit;
 use crate::run::simulate;
-use crate::study::{Failed, Format, Merged, Plan, Simulate, Store, merge};
+use crate::study::{Batch, Ended, Failed, Format, Limits, Merged, Plan, Simulate, Store, merge};
 
 mod bar;
 mod doses;
@@ -92,6 +92,47 @@ fn ended(result: Result<String, Failed>) -> ExitCode {
     match result {
         Ok(text) => exit::print(&text),
         Err(failed) => refuse(&failed),
+    }
+}
+
+/// A study that a verb needs whole before it goes on.
+pub(super) struct Attempt<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Its folder.
+    pub store: &'a Store,
+    /// Threads; 0: as many as cores.
+    pub threads: usize,
+    /// Whether nothing is said on the way.
+    pub quiet: bool,
+    /// Set to stop.
+    pub stop: &'a AtomicBool,
+    /// The command that goes on.
+    pub again: &'a str,
+}
+
+impl Attempt<'_> {
+    /// Runs what is missing and merges; how many runs failed, or the code of a study that was stopped, which has
+    /// been said.
+    pub fn complete(&self) -> Result<Result<u64, ExitCode>, Failed> {
+        let Attempt { plan, store, stop, .. } = *self;
+        let progress = bar::Bar::new(&plan.name, self.quiet);
+        let limits = Limits { threads: self.threads, ..Limits::default() };
+        let batch = Batch { plan, store, limits, stop, progress: &progress, simulate: SIMULATE };
+        let report = batch.run();
+        progress.finish();
+        let report = report?;
+        if report.ended == Ended::Complete {
+            let merged = merge(plan, store, Format::Parquet, false, false)?;
+            return Ok(Ok(merged.failures));
+        }
+        eprintln!(
+            "Stopped after {} runs in {}; runs in flight were dropped, the rest is kept. Go on with:\n  {}",
+            report.runs,
+            time(progress.seconds()),
+            self.again
+        );
+        Ok(Err(ExitCode::from(130)))
     }
 }
 

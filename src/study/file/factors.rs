@@ -156,9 +156,12 @@ pub(super) fn all_priors(top: &mut Fields<'_, '_>) -> Option<AllPriors> {
     let (_, origin) = table.get("prior")?;
     let except = table.texts("except").unwrap_or_default();
     match table.text("prior") {
-        Some(word) if word.value == "all" => Some(AllPriors { origin, except }),
+        Some(word) if word.value == "all" => Some(AllPriors { origin, except, posterior: false }),
+        Some(word) if word.value == "posterior" => {
+            Some(AllPriors { origin, except, posterior: true })
+        }
         Some(_) => {
-            table.wrong(origin, "prior", "only \"all\" has a meaning here; a single one is written [uncertainties.<name>] prior = true");
+            table.wrong(origin, "prior", "\"all\" or \"posterior\"; a single one is written [uncertainties.<name>] prior = true");
             None
         }
         None => None,

@@ -206,8 +206,8 @@ pub const UNCERTAINTY: &[Key] = &[
 pub const ALL_PRIORS: &[Key] = &[
     key(
         "prior",
-        Shape::Choice(&["all"]),
-        "Every parameter that has a prior and that nothing else sets.",
+        Shape::Choice(&["all", "posterior"]),
+        "all: every parameter that has a prior and that nothing else sets; posterior: draws of posterior.csv beside the parameters, with their weights.",
     ),
     key("except", Shape::Texts, "Parameters that keep their value."),
 ];
@@ -246,12 +246,22 @@ pub const RECORD: &[Key] = &[
         "Tables by firm, vendor, country, chip or line, and the metrics of each.",
     ),
     key("events", Shape::Flag, "Whether the event log is kept; left out: no."),
+    key(
+        "observations",
+        Shape::Flag,
+        "Whether there is an outcome `obs.<id>` for every observation of the world; left out: no.",
+    ),
     key("draws", Shape::Whole(1), "Series, panels and events of the first so many draws only."),
 ];
 
 /// Keys of an outcome.
 pub const OUTCOME: &[Key] = &[
     key("metric", Shape::Text, "The metric; left out: the outcome's own name."),
+    key(
+        "observation",
+        Shape::Text,
+        "Instead of a metric: an observation of the world, measured as `frugality score` does; from and to replace its months.",
+    ),
     key(
         "table",
         Shape::Text,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use crate::parameters::Distribution;
-use crate::world::{Origin, Problems, Sources, TOML_CAP, read_text, shown};
+use crate::world::{Origin, Problems, SourceFile, Sources, TOML_CAP, read_text, shown};
 
 mod factors;
 mod fields;
@@ -75,6 +75,8 @@ pub(super) struct Scale {
 pub(super) struct AllPriors {
     pub origin: Origin,
     pub except: Vec<At<String>>,
+    /// Whether rows of the posterior are drawn, and not each prior by itself.
+    pub posterior: bool,
 }
 
 /// How scenarios are drawn.
@@ -106,6 +108,8 @@ pub(super) struct RecordSpec {
     /// Table, metrics (none: all).
     pub panels: Vec<(At<String>, Option<Vec<At<String>>>)>,
     pub events: bool,
+    /// An outcome for every observation.
+    pub observations: bool,
     /// Only of this many draws.
     pub draws: Option<u64>,
 }
@@ -115,6 +119,8 @@ pub(super) struct RecordSpec {
 pub(super) struct OutcomeSpec {
     pub name: At<String>,
     pub metric: At<String>,
+    /// An observation of the world, instead of a metric.
+    pub observation: Option<At<String>>,
     pub table: Option<At<String>>,
     pub id: Option<At<String>>,
     pub from: Option<At<String>>,
@@ -178,6 +184,31 @@ pub(super) struct StudyFile {
     pub record: RecordSpec,
     pub outcomes: Vec<OutcomeSpec>,
     pub shard_draws: Option<u64>,
+    /// Files that stand in no folder.
+    pub given: Given,
+}
+
+/// Files that a study of this program's own making consists of: text by path, where a reader
+/// would look for them.
+pub(super) type Given = std::collections::BTreeMap<PathBuf, String>;
+
+/// Reads a text file, or takes it from what is given; what is wrong with it is noted.
+pub(super) fn text_of(
+    path: &Path,
+    inside: String,
+    cap: u64,
+    given: &Given,
+    sources: &mut Sources,
+    problems: &mut Problems,
+) -> Option<Origin> {
+    match given.get(path) {
+        Some(text) => {
+            let bytes = text.clone().into_bytes();
+            let file = SourceFile::new(path.to_path_buf(), inside, bytes);
+            Some(sources.add(path.display().to_string(), 0, Some(file)))
+        }
+        None => read_text(path, inside, cap, sources, problems),
+    }
 }
 
 /// A smaller or larger version of a study.
@@ -196,17 +227,18 @@ pub(super) fn find(study: &Path) -> PathBuf {
     study.to_path_buf()
 }
 
-/// Reads the study file at `path`, in the size of that name; a study without sizes has one, itself. A
-/// file with a table `study` is a claim that brings its own.
+/// Reads the study file at `path`, which may be one of `given`, in the size of that name; a study without sizes has one,
+/// itself. A file with a table `study` is a claim that brings its own.
 pub(super) fn read(
     path: &Path,
     size: Option<&str>,
+    given: &Given,
     sources: &mut Sources,
     problems: &mut Problems,
 ) -> Option<StudyFile> {
     let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let inside = format!("studies/{file_name}");
-    let origin = read_text(path, inside, TOML_CAP, sources, problems)?;
+    let origin = text_of(path, inside, TOML_CAP, given, sources, problems)?;
     let text = sources.text(origin).to_owned();
     let (document, errors) = DeTable::parse_recoverable(&text);
     if let Some(error) = errors.first() {
@@ -255,6 +287,7 @@ pub(super) fn read(
         record: record(&mut top),
         outcomes: outcomes(&mut top),
         shard_draws: top.whole("shard_draws", 1, 100_000),
+        given: given.clone(),
     })
 }
 
@@ -495,6 +528,7 @@ fn record(top: &mut Fields<'_, '_>) -> RecordSpec {
     }
     spec.every = table.whole("every", 1, 600).unwrap_or(1);
     spec.events = table.flag("events").unwrap_or(false);
+    spec.observations = table.flag("observations").unwrap_or(false);
     spec.draws = table.whole("draws", 1, SEEDS_CAP);
     if table.get("panels").is_some()
         && let Some(mut panels) = table.table("panels")
@@ -543,7 +577,14 @@ fn outcomes(top: &mut Fields<'_, '_>) -> Vec<OutcomeSpec> {
             (from, to) = (Some(month.clone()), Some(month));
         }
         let (table, id) = (outcome.text("table"), outcome.text("id"));
-        outcomes.push(OutcomeSpec { name, metric, table, id, from, to, take });
+        let observation = outcome.text("observation");
+        if observation.is_some()
+            && ["metric", "table", "id", "take"].iter().any(|key| outcome.get(key).is_some())
+        {
+            let message = "says itself what is measured: no metric, table, id or take beside it";
+            outcome.wrong(origin, "observation", message);
+        }
+        outcomes.push(OutcomeSpec { name, metric, observation, table, id, from, to, take });
     }
     outcomes
 }

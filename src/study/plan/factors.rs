@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::table;
+use super::{posterior, table};
 use crate::parameters::{Distribution, ParameterRow};
 use crate::schema::Value;
 use crate::study::design::{Design, Domain, Factor, Level, plain};
@@ -19,11 +19,12 @@ pub(in crate::study) struct Bases {
 }
 
 impl Bases {
-    fn first(&self) -> &Loaded {
+    /// That of the first arm.
+    pub fn first(&self) -> &Loaded {
         &self.loaded[0]
     }
 
-    fn parameter(&self, name: &str) -> Option<&ParameterRow> {
+    pub fn parameter(&self, name: &str) -> Option<&ParameterRow> {
         let all = &self.first().definition.parameters;
         all.iter().find(|row| row.id == name)
     }
@@ -43,6 +44,15 @@ pub(super) fn design(
     let mut uncertainties = Vec::new();
     for spec in &study.uncertainties {
         uncertainties.extend(factor(spec, "uncertainties", bases, problems));
+    }
+    if let Some(all) = study.all_priors.as_ref().filter(|all| all.posterior) {
+        if !uncertainties.is_empty() {
+            let message =
+                "a draw of the posterior is a whole scenario; leave other uncertainties out";
+            problems.add(all.origin, "uncertainties.prior", message);
+            return (None, String::new());
+        }
+        return posterior::design(study, all, levers, bases, sources, problems);
     }
     if let Some(all) = &study.all_priors {
         every_prior(all.origin, &all.except, &levers, &mut uncertainties, bases, problems);
@@ -80,7 +90,7 @@ pub(super) fn design(
 }
 
 /// A cell is varied by one factor.
-fn set_twice<'a>(
+pub(super) fn set_twice<'a>(
     study: &StudyFile,
     factors: impl Iterator<Item = &'a Factor>,
     problems: &mut Problems,
@@ -133,7 +143,7 @@ fn address(
 }
 
 /// Whether a parameter may be `x` in every world.
-fn within_priors(
+pub(super) fn within_priors(
     address: &Address,
     x: f64,
     origin: Origin,
@@ -426,7 +436,7 @@ fn parameter_doc(name: &str) -> String {
     found.map_or_else(String::new, |d| d.doc.trim().to_owned())
 }
 
-fn of_prior(row: &ParameterRow) -> Factor {
+pub(super) fn of_prior(row: &ParameterRow) -> Factor {
     Factor {
         name: row.id.clone(),
         unit: row.unit.clone(),

@@ -13,10 +13,10 @@ use crate::study::file::{ArmSpec, At, StudyFile};
 use crate::study::record;
 use crate::world::{Loaded, load_with, resolve_beside, shown, world_hash};
 
-pub(super) fn load(path: &Path, size: Option<&str>) -> Result<Plan, Refusal> {
+pub(super) fn load(path: &Path, size: Option<&str>, given: &file::Given) -> Result<Plan, Refusal> {
     let mut sources = Sources::default();
     let mut problems = Problems::default();
-    let study = file::read(path, size, &mut sources, &mut problems);
+    let study = file::read(path, size, given, &mut sources, &mut problems);
     let Some(study) = study else {
         problems.into_result(&sources)?;
         return Err(Refusal { lines: vec![format!("{}: not a study", path.display())], more: 0 });

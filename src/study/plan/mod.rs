@@ -7,7 +7,7 @@
 //! some consecutive draws, whole ones: what is written, committed and, if lost, done again at once.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
@@ -21,6 +21,7 @@ use crate::world::{Definition, Problems, Refusal, SourceFile, Sources, sha256};
 
 mod factors;
 mod load;
+mod posterior;
 mod rows;
 mod table;
 
@@ -180,7 +181,7 @@ impl Plan {
     /// # Errors
     /// As [`Self::load`], and when there is no such size.
     pub fn load_sized(study: &Path, size: Option<&str>) -> Result<Self, Refusal> {
-        load::load(&file::find(study), size)
+        load::load(&file::find(study), size, &file::Given::new())
     }
 
     /// The position of the arm of this name with `mechanism` alone off.
@@ -188,6 +189,18 @@ impl Plan {
     pub fn without(&self, arm: &str, mechanism: &str) -> Option<usize> {
         let name = format!("{arm}{}{mechanism}", load::OFF);
         self.arms.iter().position(|arm| arm.name == name)
+    }
+
+    /// The plan of a study that stands in no folder: `files` are its text and that of tables it
+    /// names, by the paths where they would stand; the study is the first.
+    ///
+    /// # Errors
+    /// A [`Refusal`] with what is wrong.
+    ///
+    /// # Panics
+    /// When there is no file.
+    pub fn of(files: &[(PathBuf, String)]) -> Result<Self, Refusal> {
+        load::load(&files[0].0, None, &files.iter().cloned().collect())
     }
 
     /// Seeds a scenario, at most.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::parameters::Distribution;
 use crate::study::design::{Domain, Factor, Pick};
-use crate::study::file::{At, StudyFile};
-use crate::world::{CSV_CAP, Problems, Sources, read_text, shown};
+use crate::study::file::{At, StudyFile, text_of};
+use crate::world::{CSV_CAP, Problems, Sources, shown};
 
 /// The columns of a design made elsewhere: a header of names of uncertainties, then a row a scenario.
 pub(super) fn read(
@@ -27,7 +27,8 @@ pub(super) fn read(
         return None;
     }
     let path = study.folder.join(Path::new(name));
-    let origin = read_text(&path, format!("studies/{name}"), 64 * CSV_CAP, sources, problems)?;
+    let inside = format!("studies/{name}");
+    let origin = text_of(&path, inside, 64 * CSV_CAP, &study.given, sources, problems)?;
     let text = sources.text(origin).to_owned();
     let mut reader = csv::ReaderBuilder::new().has_headers(true).from_reader(text.as_bytes());
     let header: Vec<String> = match reader.headers() {

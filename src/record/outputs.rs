@@ -1,4 +1,4 @@
-//! Reads the tables of an output folder, month by month and member by member.
+//! The tables of a run, month by month and member by member: read from its folder, or kept while it runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,8 +19,11 @@ pub struct Outputs {
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     header: Vec<String>,
-    /// Rows by id, then month. `series` has one member with an empty id.
-    members: BTreeMap<String, BTreeMap<Month, Vec<String>>>,
+    /// Numbers by id, then month, a column each (not a number: no value). `series` has one member with
+    /// an empty id.
+    members: BTreeMap<String, BTreeMap<Month, Vec<f64>>>,
+    /// The first text of each column that is not empty, by id.
+    words: BTreeMap<String, Vec<String>>,
     /// What does not change from month to month, by id, under its own header.
     attributes: BTreeMap<String, Vec<String>>,
     attributes_header: Vec<String>,
@@ -110,31 +113,61 @@ impl Outputs {
     ///
     /// # Errors
     /// What is wrong and in which line, in words.
-    pub fn add(&mut self, table: &str, text: &[u8]) -> Result<(), String> {
+    pub fn add(&mut self, name: &str, text: &[u8]) -> Result<(), String> {
         let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).from_reader(text);
         let header: Vec<String> =
             reader.headers().map_err(|e| e.to_string())?.iter().map(str::to_owned).collect();
         let position = |name: &str| header.iter().position(|column| column == name);
         let month_at = position("month").ok_or("no column `month`")?;
         let id_at = position("id");
-        if id_at.is_none() && table != Scope::World.table() {
+        if id_at.is_none() && name != Scope::World.table() {
             return Err("no column `id`".to_owned());
         }
-        let mut members: BTreeMap<String, BTreeMap<Month, Vec<String>>> = BTreeMap::new();
+        let mut table = Table { header, ..Table::default() };
         for record in reader.records() {
             let record = record.map_err(|e| e.to_string())?;
             let line = record.position().map_or(0, csv::Position::line);
             let month: Month = record[month_at].parse().map_err(|e| format!("line {line}: {e}"))?;
             let id = id_at.map_or("", |at| &record[at]).to_owned();
-            let cells = record.iter().map(str::to_owned).collect();
-            if members.entry(id.clone()).or_default().insert(month, cells).is_some() {
+            let words = table.words.entry(id.clone()).or_default();
+            words.resize(table.header.len(), String::new());
+            for (word, cell) in words.iter_mut().zip(&record) {
+                if word.is_empty() {
+                    cell.clone_into(word);
+                }
+            }
+            let numbers = record.iter().map(|cell| cell.parse().unwrap_or(f64::NAN)).collect();
+            if table.members.entry(id.clone()).or_default().insert(month, numbers).is_some() {
                 return Err(format!(
                     "line {line}: a second row for {month} {id}; score the runs of a batch one by one"
                 ));
             }
         }
-        self.tables.insert(table.to_owned(), Table { header, members, ..Table::default() });
+        self.tables.insert(name.to_owned(), table);
         Ok(())
+    }
+
+    /// Adds a month of a member: `values`, a column each of `header`.
+    pub(super) fn push(
+        &mut self,
+        table: &str,
+        header: &[&str],
+        id: &str,
+        month: Month,
+        values: Vec<f64>,
+    ) {
+        if !self.tables.contains_key(table) {
+            let header = header.iter().map(|&name| name.to_owned()).collect();
+            self.tables.insert(table.to_owned(), Table { header, ..Table::default() });
+        }
+        if let Some(table) = self.tables.get_mut(table) {
+            if !table.members.contains_key(id) {
+                table.members.insert(id.to_owned(), BTreeMap::new());
+            }
+            if let Some(months) = table.members.get_mut(id) {
+                months.insert(month, values);
+            }
+        }
     }
 
     /// Adds what members of `table` are, from CSV text with a column `id` and a
@@ -188,8 +221,8 @@ impl Table {
         if let Some(at) = self.attributes_header.iter().position(|column| column == name) {
             return self.attributes.get(id).map_or("", |cells| cells[at].as_str());
         }
-        let Some((at, rows)) = self.column(name).zip(self.members.get(id)) else { return "" };
-        rows.values().map(|cells| cells[at].as_str()).find(|cell| !cell.is_empty()).unwrap_or("")
+        let Some((at, words)) = self.column(name).zip(self.words.get(id)) else { return "" };
+        words.get(at).map_or("", String::as_str)
     }
 
     fn has_attribute(&self, name: &str) -> Result<(), Gap> {
@@ -201,10 +234,23 @@ impl Table {
         }
     }
 
-    /// Whether any of `selection` is `value` by the column `name`.
+    /// Whether any of `selection` that is `value` by the column `name` has something other than zero
+    /// of `metric` in `window`.
     #[must_use]
-    pub fn any_holds(&self, selection: &Selection, name: &str, value: &str) -> bool {
-        selection.keys().any(|id| self.attribute(id, name) == value)
+    pub fn any_counts(
+        &self,
+        selection: &Selection,
+        (name, value): (&str, &str),
+        metric: &str,
+        window: (Month, Month),
+    ) -> bool {
+        let Some(at) = self.column(metric) else { return false };
+        selection.keys().filter(|id| self.attribute(id, name) == value).any(|id| {
+            let months = self.members.get(id).into_iter().flatten();
+            months
+                .filter(|(month, _)| **month >= window.0 && **month <= window.1)
+                .any(|(_, row)| row[at].is_finite() && row[at] != 0.0)
+        })
     }
 
     /// The rows that `words` select; see [`crate::world::observation`] for the language.
@@ -315,7 +361,7 @@ impl Table {
                     if since.is_some_and(|since| month < since) {
                         return None;
                     }
-                    let x: f64 = self.members.get(id)?.get(&month)?[at].parse().ok()?;
+                    let x = self.members.get(id)?.get(&month)?[at];
                     x.is_finite().then_some(x)
                 }));
                 together(&mut values, across)
