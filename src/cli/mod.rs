@@ -15,6 +15,7 @@ mod explain;
 mod metrics;
 mod month;
 mod parameters;
+mod report;
 mod run;
 mod schema;
 mod score;
@@ -30,6 +31,7 @@ Examples:
   frugality explain DIR                     why things happened in a run
   frugality score DIR                       a run against what really happened
   frugality study run quick                 many runs under shared luck, and what they show
+  frugality report DIR…                     one page that shows what studies found
   frugality check reference                 is the world in worlds/reference right?
   frugality show reference firms.bytedance  what it says of a firm, and where that is written
   frugality parameters reference            every parameter with its prior and source
@@ -46,6 +48,7 @@ enum Verb {
     Explain(explain::ExplainArgs),
     Score(score::ScoreArgs),
     Study(study::StudyArgs),
+    Report(report::ReportArgs),
     Check(check::CheckArgs),
     Show(show::ShowArgs),
     Schema(schema::SchemaArgs),
@@ -62,6 +65,7 @@ pub fn main() -> ExitCode {
         Verb::Explain(args) => explain::run(&args),
         Verb::Score(args) => score::run(&args),
         Verb::Study(args) => study::run(&args),
+        Verb::Report(args) => report::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Show(args) => show::run(&args),
         Verb::Schema(args) => schema::run(&args),
