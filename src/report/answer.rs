@@ -145,15 +145,12 @@ pub fn answer(folders: &[Folder], all: &[Effects], known: Known) -> Option<Answe
         );
     }
     if let Some((_, lag)) = last("capability_lag_months") {
-        second.push_str(if second.is_empty() {
-            "The controls change"
-        } else {
-            "; the controls change"
-        });
         let _ = write!(
             second,
-            " how far the constrained frontier trails by {} months ({})",
-            signed(lag.effect),
+            "{}the constrained frontier comes to trail {} months {} than without controls ({})",
+            if second.is_empty() { "" } else { "; " },
+            rounded(lag.effect.abs()),
+            if lag.effect >= 0.0 { "further" } else { "less" },
             uncertain(&lag, 1.0)
         );
     }

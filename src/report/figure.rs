@@ -41,7 +41,15 @@ impl Figure {
     pub fn html(&self, number: usize, key: &str) -> String {
         let title = escaped(&self.title);
         let says = prose(&self.says);
-        let commands = escaped(&self.commands.join("\n"));
+        let commands = escaped(
+            &self
+                .commands
+                .iter()
+                .filter(|own| !own.is_empty())
+                .cloned()
+                .collect::<Vec<_>>()
+                .join("\n"),
+        );
         let formula = escaped(&self.formula);
         let files = files(&self.sources);
         format!(

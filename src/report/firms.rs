@@ -275,7 +275,7 @@ fn splits(panel: &Panel) -> bool {
 
 /// Names and groups of the firms, from the study's own copy of the table of firms.
 fn who(folder: &Folder, ids: &[String]) -> Result<Json, Failed> {
-    let table = folder.input("reference/firms.csv")?.unwrap_or_default();
+    let table = folder.input("/firms.csv")?.unwrap_or_default();
     let found = |id: &String| (0..table.rows()).find(|row| table.text("id", *row) == *id);
     Ok(ids
         .iter()

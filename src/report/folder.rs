@@ -37,7 +37,15 @@ pub struct Folder {
 /// Tables by which folders are known.
 const CLAIMS: &[&str] = &["verdicts"];
 const HINDCAST: &[&str] = &["scoreboard", "fan", "families", "event_tests"];
-const DISCOVERY: &[&str] = &["influence", "boxes", "information"];
+const DISCOVERY: &[&str] = &[
+    "influence",
+    "boxes",
+    "information",
+    "cost_effectiveness",
+    "packages",
+    "regret",
+    "plan_return",
+];
 
 impl Folder {
     /// Recognises a folder by what is in it.

@@ -12,6 +12,7 @@ use super::html::{self, escaped, rounded};
 
 /// Rows that the table of the worst shows.
 const WORST: usize = 12;
+const PERCENT: f64 = 100.0;
 /// Columns of the scoreboard under the names that they have in the fan.
 const FAN: &[(&str, &str)] = &[
     ("median", "p50"),
@@ -80,7 +81,7 @@ pub fn sections(folders: &[Folder]) -> Result<(Section, Section, Option<(usize, 
         }
         if let Some((frame, _)) = folder.table("event_tests", &[])? {
             wrong.after.push_str("<h3>Events that the model should have and may not</h3>\n");
-            wrong.after.push_str(&whole(&frame));
+            wrong.after.push_str(&events(&frame));
         }
         if let Some((frame, _)) = folder.table("inputs_after_2023", &[])? {
             wrong.after.push_str(
@@ -175,6 +176,46 @@ fn worst(frame: &Frame) -> String {
             &cells
         )
     )
+}
+
+/// Tests of events: what was to happen, and in which share of draws it did.
+fn events(frame: &Frame) -> String {
+    if frame.lacks(&["about", "passed"]).is_some() {
+        return whole(frame);
+    }
+    let rows: Vec<Vec<String>> = (0..frame.rows())
+        .map(|row| {
+            let text = |name: &str| frame.text(name, row);
+            let either = |month: &str, number: &str| {
+                let x = frame.number(number, row);
+                if !text(month).is_empty() {
+                    text(month)
+                } else if x.is_finite() {
+                    rounded(x)
+                } else {
+                    "–".to_owned()
+                }
+            };
+            let share = frame.number("share_within", row) * PERCENT;
+            let passed = match yes(frame, "passed", row) {
+                Some(true) => "<span class=\"verdict supported\">passed</span>",
+                Some(false) => "<span class=\"verdict refuted\">failed</span>",
+                None => "<span class=\"verdict undecided\">open</span>",
+            };
+            vec![
+                format!(
+                    "{}<br><span class=\"note\">{}</span>",
+                    escaped(&text("about")),
+                    escaped(&[text("test"), text("arm")].join(" · "))
+                ),
+                escaped(&either("observed_month", "observed")),
+                escaped(&either("median_month", "median")),
+                if share.is_finite() { format!("{} %", rounded(share)) } else { "–".to_owned() },
+                passed.to_owned(),
+            ]
+        })
+        .collect();
+    table("events", &["Event", "Observed", "Model, median", "Draws within tolerance", ""], &rows)
 }
 
 /// A table as it is.

@@ -19,6 +19,7 @@ mod frame;
 mod hindcast;
 pub mod html;
 mod page;
+mod policy;
 
 pub use folder::{Folder, Source};
 pub use frame::Frame;
@@ -72,6 +73,7 @@ pub fn page(folders: &[PathBuf]) -> Result<String, Failed> {
         firms::section(&folders)?,
         discovery::tornado(&folders)?,
         discovery::flips(&folders)?,
+        policy::section(&folders)?,
         wrong,
     ];
     Ok(page::html(&folders, answer.as_ref(), &sections))

@@ -40,7 +40,10 @@ function small(title, svg) {
 
 /** Width of each of `count` small charts, side by side where there is room. */
 function smallWidth(width, count, least = 280) {
-  const columns = Math.max(1, Math.min(count, Math.floor((width + 24) / (least + 24))));
+  if (printing) least = Math.min(least, 320) - 100;
+  const most = Math.max(1, Math.min(count, Math.floor((width + 24) / (least + 24))));
+  // As many rows as needed, and no more columns than fill them.
+  const columns = Math.ceil(count / Math.ceil(count / most));
   return Math.floor((width - 24 * (columns - 1)) / columns);
 }
 
@@ -137,7 +140,7 @@ drawings.horizon = (context) => {
   const charts = there.map((outcome) => {
     const own = rows.filter((row) => row.outcome === outcome.name), scale = scaleOf(outcome.unit);
     return small(outcome.label, Plot.plot({
-      width: each, height: 56 + 24 * arms.length, marginLeft: left, marginRight: 24, style: STYLE,
+      width: each, height: 64 + 24 * arms.length, marginTop: 6, marginBottom: 40, marginLeft: left, marginRight: 24, style: STYLE,
       x: { label: axisUnit(outcome.unit, true), grid: true, nice: true, ticks: 4, tickFormat: plain, domain: around(own, scale) },
       y: { domain: arms, label: null, tickSize: 0 }, color: { type: "identity" },
       marks: [
@@ -205,30 +208,39 @@ drawings.dose = (context) => {
 
 drawings.levels = (context) => {
   const { figure, width } = context;
-  const { value, list } = chosen(context, "outcome", "Outcome", figure.more.outcomes.map((o) => [o.name, o.label]));
+  const outcomes = figure.more.outcomes;
+  const { value, list } = chosen(context, "outcome", "Outcome", outcomes.map((o) => [o.name, o.label]));
+  const label = outcomes.find((o) => o.name === value).label;
   const shown = context.rows().filter((row) => row.outcome === value);
-  const turning = shown.filter((row) => isTurning(row));
-  const curve = shown.filter((row) => !isTurning(row) && finite(row.dose) && finite(row.mean));
-  const unit = curve[0]?.unit ?? "", scale = scaleOf(unit);
+  const difference = shown.some((row) => finite(row.effect));
+  const y = (row) => (difference ? row.effect : row.mean);
+  const unit = shown[0]?.unit ?? "", scale = scaleOf(unit);
+  const which = (row) => row.arm ?? "";
+  const arms = unique(shown.map(which));
+  const colour = (row) => BESIDES[arms.indexOf(which(row)) % BESIDES.length];
+  const turning = [...d3.group(shown.filter((row) => finite(row.turning_point)), which).values()].map((rows) => rows[0]);
   const chart = Plot.plot({
     width, height: Math.max(240, Math.min(340, width * 0.45)), marginLeft: 64, marginRight: 16, marginBottom: 40, style: STYLE,
-    x: { label: "Dose", labelAnchor: "center", labelArrow: "none", tickFormat: plain },
-    y: { label: `${figure.more.outcomes.find((o) => o.name === value).label} (${axisUnit(unit)})`, grid: true, nice: true, tickFormat: plain },
+    x: { label: "Dose: 0 no regime, 1 the rules as they are", labelAnchor: "center", labelArrow: "none", tickFormat: plain },
+    y: { label: `${label}${difference ? ": difference from no dose" : ""} (${axisUnit(unit, difference)})`, grid: true, nice: true, tickFormat: plain },
+    color: { type: "identity" },
     marks: [
-      Plot.rectX(turning, { x1: "low", x2: "high", fill: "#DDCC77", fillOpacity: 0.35 }),
-      Plot.ruleX(turning, { x: "mean", stroke: "#8C6D31" }),
-      Plot.areaY(curve, { x: "dose", y1: (r) => r.low * scale, y2: (r) => r.high * scale, fill: BESIDES[0], fillOpacity: 0.18, sort: "dose" }),
-      Plot.line(curve, { x: "dose", y: (r) => r.mean * scale, stroke: BESIDES[0], strokeWidth: 2, sort: "dose" }),
-      Plot.dot(curve, {
-        x: "dose", y: (r) => r.mean * scale, fill: BESIDES[0], r: 3, tip: tipped,
-        title: (r) => `dose ${plain(r.dose)}: ${said(r.mean, unit)}\n90 % interval ${said(r.low, unit)} to ${said(r.high, unit)}`,
+      Plot.rectX(turning, { x1: "turning_low", x2: "turning_high", fill: "#DDCC77", fillOpacity: 0.35 }),
+      Plot.ruleX(turning, { x: "turning_point", stroke: "#8C6D31", strokeDasharray: "4 3" }),
+      Plot.areaY(shown.filter((row) => finite(row.low)), { x: "dose", y1: (r) => r.low * scale, y2: (r) => r.high * scale, z: which, fill: colour, fillOpacity: 0.18, sort: "dose" }),
+      ...(difference ? [Plot.ruleY([0], { stroke: INK })] : []),
+      Plot.line(shown, { x: "dose", y: (r) => y(r) * scale, z: which, stroke: colour, strokeWidth: 2, sort: "dose" }),
+      Plot.dot(shown, {
+        x: "dose", y: (r) => y(r) * scale, fill: colour, r: 3, tip: tipped,
+        title: (r) => `dose ${plain(r.dose)}, ${which(r)}: ${said(y(r), unit, difference)}\n90 % interval ${said(r.low, unit, difference)} to ${said(r.high, unit, difference)}`,
       }),
     ],
   });
-  return { charts: [chart], controls: list, shown };
+  const key = arms.length > 1 ? [legend(arms.map((arm) => ({ text: arm, colour: colour({ arm }) })), width)] : [];
+  const words = turning.map((row) => `${which(row)} turns (${row.turns ?? "yes"}) at ${plain(row.turning_point)}, 90 % interval ${plain(row.turning_low)} to ${plain(row.turning_high)}`);
+  const note = element("p", { class: "definition" }, words.length ? words.join("; ") + "." : "No turning point was found.");
+  return { charts: [...key, chart], controls: [...list, note], shown };
 };
-
-const isTurning = (row) => Object.values(row).some((value) => typeof value === "string" && /^turn/.test(value));
 
 // --- firms --------------------------------------------------------------------------------------------------------
 
@@ -271,7 +283,7 @@ drawings.firms = (context) => {
     ];
   });
   const chart = Plot.plot({
-    width, height: 60 + ids.length * Math.max(22, arms.length * step), marginLeft: firmMargin(ids), marginRight: 20, style: STYLE,
+    width, height: 68 + ids.length * Math.max(22, arms.length * step), marginBottom: 40, marginLeft: firmMargin(ids), marginRight: 20, style: STYLE,
     x: { label: `Difference from the counterfactual (${axisUnit(metric.unit, true)})`, grid: true, nice: true, tickFormat: plain, ticks: Math.max(3, width / 120) },
     y: { domain: ids, axis: null }, color: { type: "identity" },
     marks: [Plot.ruleX([0], { stroke: INK }), firmAxis(ids), ...marks],
@@ -316,9 +328,9 @@ drawings.growth = (context) => {
     (list) => [d3.sum(list, (r) => Math.min(0, r.growth)), d3.sum(list, (r) => Math.max(0, r.growth))], (r) => r.id).flatMap((e) => e[1]));
   const label = (id) => groups.includes(id) ? id : firmOf(id).name;
   const group = (id) => groupColour(groups.includes(id) ? id.replace("mean of the ", "") : firmOf(id).group);
-  const left = Math.min(160, 16 + 6.4 * d3.max(order, (id) => label(id).length));
+  const left = Math.min(180, 20 + 6.8 * d3.max(order, (id) => label(id).length));
   const charts = arms.map((arm) => small(twins.includes(arm) ? `${arm} (counterfactual)` : arm, Plot.plot({
-    width: each, height: 50 + 21 * order.length, marginLeft: left, marginRight: 12, style: STYLE,
+    width: each, height: 56 + 21 * order.length, marginTop: 6, marginBottom: 40, marginLeft: left, marginRight: 12, style: STYLE,
     x: { label: `${split.label}, growth (${split.unit})`, domain: d3.extent([0, ...ends]), nice: true, grid: true, ticks: 5, tickFormat: plain },
     y: { domain: order, axis: null, padding: 0.22 }, color: { type: "identity" },
     marks: [
@@ -338,7 +350,7 @@ drawings.growth = (context) => {
 };
 
 drawings.attribution = (context) => {
-  const { figure, width } = context;
+  const { figure } = context;
   const rows = context.rows();
   const outcome = chosen(context, "outcome", "Outcome", figure.more.outcomes.map((o) => [o.name, o.label]));
   const arm = chosen(context, "arm", "Arm", unique(rows.map((r) => r.arm ?? "")).map((a) => [a, a || "all"]));
@@ -348,18 +360,23 @@ drawings.attribution = (context) => {
   const shown = own.filter((r) => (month ? r.month === month : true));
   const unit = figure.more.outcomes.find((o) => o.name === outcome.value)?.unit || shown[0]?.unit || "";
   const note = month ? [element("p", { class: "definition" }, `In ${monthName(month)}.`)] : [];
-  const chart = bars(shown, { label: "mechanism", value: "effect", unit, width, axis: `Share of the effect (${axisUnit(unit, true)})`, colour: colourOf(arm.value) });
+  const last = ["rest", "total"];
+  const chart = bars(shown, { label: "part", value: "effect", unit, width: context.width, last, axis: `Part of the effect (${axisUnit(unit, true)})`, colour: colourOf(arm.value) });
   return { charts: [chart], controls: [...outcome.list, ...arm.list, ...note], shown };
 };
 
 /** Horizontal bars with intervals, the largest first. */
-function bars(rows, { label, value, unit, width, axis, colour, most = 20 }) {
+function bars(rows, { label, value, unit, width, axis, colour, most = 20, last = [] }) {
   const scale = scaleOf(unit);
-  const sorted = d3.sort(rows.filter((r) => finite(r[value])), (r) => -Math.abs(r[value])).slice(0, most);
+  const there = rows.filter((r) => finite(r[value]));
+  const sorted = [
+    ...d3.sort(there.filter((r) => !last.includes(r[label])), (r) => -Math.abs(r[value])).slice(0, most),
+    ...last.flatMap((name) => there.filter((r) => r[label] === name)),
+  ];
   const words = (r) => String(r[label]).replaceAll("_", " ");
   const left = Math.min(width * 0.45, 16 + 6.4 * (d3.max(sorted, (r) => words(r).length) ?? 4));
   return Plot.plot({
-    width, height: 56 + 22 * sorted.length, marginLeft: left, marginRight: 20, style: STYLE,
+    width, height: 60 + 22 * sorted.length, marginTop: 10, marginBottom: 40, marginLeft: left, marginRight: 20, style: STYLE,
     x: { label: axis, grid: true, nice: true, tickFormat: plain, ticks: Math.max(3, width / 130) },
     y: { domain: sorted.map(words), label: null, tickSize: 0 }, color: { type: "identity" },
     marks: [
@@ -388,8 +405,14 @@ drawings.tornado = (context) => {
 };
 
 drawings.information = (context) => {
-  const shown = context.rows();
-  return { charts: [bars(shown, { label: "parameter", value: "value", unit: "", width: context.width, axis: "Value of information" })], shown };
+  const rows = context.rows();
+  const outcome = chosen(context, "outcome", "Outcome", titled(unique(rows.map((r) => r.outcome ?? ""))));
+  const own = rows.filter((r) => (r.outcome ?? "") === outcome.value);
+  const method = chosen(context, "method", "Decision", titled(unique(own.map((r) => r.method ?? ""))));
+  const shown = own.filter((r) => (r.method ?? "") === method.value);
+  const unit = shown[0]?.unit ?? "";
+  const axis = `Value of information${unit ? ` (${unit})` : ""}`;
+  return { charts: [bars(shown, { label: "parameter", value: "value", unit: "", width: context.width, axis })], controls: [...outcome.list, ...method.list], shown };
 };
 
 drawings.boxes = (context) => {
@@ -399,11 +422,11 @@ drawings.boxes = (context) => {
   const own = rows.filter((r) => (r.outcome ?? "") === outcome.value);
   const method = chosen(context, "method", "Method", titled(unique(own.map((r) => r.method ?? ""))));
   const shown = own.filter((r) => (r.method ?? "") === method.value);
-  const boxes = d3.groups(shown, (r) => r.box).slice(0, 4);
+  const boxes = d3.groups(shown, (r) => String(r.box)).slice(0, 4);
   const each = smallWidth(width, boxes.length, 380);
   const charts = boxes.map(([box, list]) => {
     const first = list[0];
-    const title = `Box ${box}: density ${said(first.density, "share")}, coverage ${said(first.coverage, "share")}, mass ${said(first.mass, "share")}`;
+    const title = `${box}: density ${said(first.density, "share")}, coverage ${said(first.coverage, "share")}, mass ${said(first.mass, "share")}`;
     const bounds = list.map((r) => {
       const prior = figure.more.priors[r.parameter];
       const low = finite(r.low) ? r.low : prior?.low, high = finite(r.high) ? r.high : prior?.high;
@@ -413,7 +436,7 @@ drawings.boxes = (context) => {
     });
     const left = Math.min(each * 0.48, 16 + 6.4 * d3.max(bounds, (r) => r.name.length));
     return small(title, Plot.plot({
-      width: each, height: 52 + 34 * bounds.length, marginLeft: left, marginRight: 12, style: STYLE,
+      width: each, height: 56 + 34 * bounds.length, marginTop: 6, marginBottom: 40, marginLeft: left, marginRight: 16, style: STYLE,
       x: { domain: [0, 1], label: "Place in the prior", ticks: [0, 0.5, 1], tickFormat: (x) => (x === 0 ? "low" : x === 1 ? "high" : "") },
       y: { domain: bounds.map((r) => r.name), label: null, tickSize: 0 },
       marks: [
@@ -424,6 +447,22 @@ drawings.boxes = (context) => {
     }));
   });
   return { charts: [element("div", { class: "grid" }, ...charts)], controls: [...outcome.list, ...method.list], shown };
+};
+
+drawings.listed = (context) => {
+  const { figure, width } = context;
+  const [label, value, low, high] = figure.more.bars;
+  const lists = [];
+  let shown = context.rows();
+  for (const [column, name] of figure.more.lists) {
+    const own = chosen(context, column, name, titled(unique(shown.map((row) => row[column] ?? ""))));
+    shown = shown.filter((row) => (row[column] ?? "") === own.value);
+    lists.push(...own.list);
+  }
+  const unit = shown[0]?.unit ?? "";
+  const rows = shown.map((row) => ({ ...row, low: row[low], high: row[high] }));
+  const axis = `${String(value).replaceAll("_", " ")} (${axisUnit(unit, true)})`;
+  return { charts: [bars(rows, { label, value, unit, width, axis, last: ["all"] })], controls: lists, shown };
 };
 
 // --- against what was observed ---------------------------------------------------------------------------------------
@@ -440,8 +479,9 @@ drawings.fan = (context) => {
   const shown = rows.filter((r) => quantities.includes(r.quantity));
   const each = smallWidth(width, quantities.length, 300);
   const charts = quantities.map((quantity) => {
-    const own = d3.sort(shown.filter((r) => r.quantity === quantity), (r) => +dateOf(r.period));
-    const unit = own[0].unit ?? "", scale = scaleOf(unit), x = (r) => dateOf(r.period);
+    const own = d3.sort(shown.filter((r) => r.quantity === quantity), (r) => +dateOf(r.from ?? r.period) + +dateOf(r.period));
+    const unit = own[0].unit ?? "", scale = scaleOf(unit);
+    const x = (r) => (r.from ? new Date((+dateOf(r.from) + +dateOf(r.period)) / 2) : dateOf(r.period));
     const many = own.length > 1;
     return small(quantity, Plot.plot({
       width: each, height: 210, marginLeft: 52, marginRight: 16, style: STYLE,
@@ -454,25 +494,26 @@ drawings.fan = (context) => {
         ] : [Plot.ruleX(own, { x, y1: (r) => r.p05 * scale, y2: (r) => r.p95 * scale, stroke: KNOWN_ARMS.reference, strokeWidth: 8, strokeOpacity: 0.25 })]),
         Plot.line(own, { x, y: (r) => r.p50 * scale, stroke: KNOWN_ARMS.reference, strokeWidth: 2 }),
         Plot.ruleX(own.filter((r) => finite(r.obs_low)), { x, y1: (r) => r.obs_low * scale, y2: (r) => r.obs_high * scale, stroke: INK, strokeWidth: 1.5 }),
-        Plot.dot(own.filter((r) => finite(r.observed)), { x, y: (r) => r.observed * scale, fill: INK, r: 3.5 }),
+        Plot.dot(own.filter((r) => finite(r.observed)), { x, y: (r) => r.observed * scale, fill: (r) => (r.split === "fit" ? "white" : INK), stroke: INK, strokeWidth: 1.5, r: 3.2 }),
         Plot.dot(own, {
           x, y: (r) => r.p50 * scale, r: 2, fill: KNOWN_ARMS.reference, tip: tipped,
-          title: (r) => `${r.period}\nmodel ${said(r.p50, unit)} (${said(r.p05, unit)} to ${said(r.p95, unit)})${finite(r.observed) ? `\nobserved ${said(r.observed, unit)}` : ""}`,
+          title: (r) => `${r.from && r.from !== r.period ? `${monthName(r.from)} to ` : ""}${monthName(r.period)}${r.split ? `, ${r.split}` : ""}\nmodel ${said(r.p50, unit)} (${said(r.p05, unit)} to ${said(r.p95, unit)})${finite(r.observed) ? `\nobserved ${said(r.observed, unit)}` : ""}`,
         }),
       ],
     }));
   });
-  const key = legend([{ text: "model: median, 50 % and 90 % bands", colour: KNOWN_ARMS.reference }, { text: "observed, with tolerance", colour: INK, block: true }], width);
+  const key = legend([{ text: "model: median, 50 % and 90 % bands", colour: KNOWN_ARMS.reference }, { text: "observed, with tolerance (hollow: known when the model was tuned)", colour: INK, block: true }], width);
   return { charts: [key, element("div", { class: "grid" }, ...charts)], controls: family.list, shown };
 };
 
 drawings.families = (context) => {
   const { width, figure } = context;
-  const rows = context.rows();
   const names = figure.columns.map((c) => c.name);
   const value = ["coverage", "covered_share", "share_covered", "covered"].find((name) => names.includes(name));
-  if (!value) return { charts: [], shown: rows };
-  const count = ["observations", "rows", "count", "n"].find((name) => names.includes(name));
+  // Rows that none of the world's inputs determines are a part of all rows.
+  const rows = context.rows().filter((r) => r.rows !== "free_of_inputs" && finite(r[value]));
+  if (!value || !rows.length) return { charts: [], shown: rows };
+  const count = ["scored", "observations", "count", "n"].find((name) => names.includes(name));
   const splits = unique(rows.map((r) => r.split ?? ""));
   const share = (r) => (value === "covered" && count ? r.covered / r[count] : r[value]);
   const families = d3.sort(unique(rows.map((r) => r.family)), (f) => d3.mean(rows.filter((r) => r.family === f), share));
@@ -480,7 +521,7 @@ drawings.families = (context) => {
   const left = Math.min(width * 0.45, 16 + 6.4 * d3.max(families, (f) => words(f).length));
   const colour = (r) => ((r.split ?? "") === "fit" ? "#999999" : INK);
   const chart = Plot.plot({
-    width, height: 56 + 20 * families.length, marginLeft: left, marginRight: 20, style: STYLE,
+    width, height: 64 + 20 * families.length, marginTop: 10, marginBottom: 40, marginLeft: left, marginRight: 20, style: STYLE,
     x: { domain: [0, 100], label: "Observations inside the 90 % band (%)", grid: true },
     y: { domain: families.map(words), label: null, tickSize: 0 }, color: { type: "identity" },
     marks: [
@@ -507,4 +548,6 @@ drawAll();
     waiting = setTimeout(drawAll, 120);
   });
 }
+window.addEventListener("beforeprint", () => { printing = true; drawAll(); });
+window.addEventListener("afterprint", () => { printing = false; drawAll(); });
 window.frugality = { figures, choice, csv: csvOf, svg: svgOf, draw: drawAll };

@@ -279,6 +279,9 @@ document.addEventListener("click", (event) => {
 // --- drawing ------------------------------------------------------------------------------------------------------
 
 const drawings = {};
+// Width of the text on A4 at 96 dots an inch; while printing, charts are drawn for it.
+const PAPER = 688;
+let printing = false;
 
 function draw(key) {
   const figure = figures.get(key);
@@ -287,7 +290,7 @@ function draw(key) {
   const context = {
     key, figure,
     rows: () => rowsOf(figure.more?.of ? effectsKey : key),
-    width: Math.max(260, Math.floor(box.clientWidth)),
+    width: printing ? PAPER : Math.max(260, Math.floor(box.clientWidth)),
     controls: node.querySelector(".controls"),
     own: (choice.own[key] ??= {}),
     again: () => draw(key),
