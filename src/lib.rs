@@ -14,6 +14,7 @@
 //! - [`run`]: one world and one seed;
 //! - [`study`]: many worlds under many seeds, shard by shard;
 //! - [`analysis`]: scores against what really happened;
+//! - [`report`]: one page that shows the answer;
 //! - [`cli`]: the verbs.
 
 pub mod analysis;
@@ -28,6 +29,7 @@ pub mod month;
 pub mod parameters;
 pub mod random;
 pub mod record;
+pub mod report;
 pub mod run;
 pub mod schema;
 pub mod study;

@@ -17,7 +17,8 @@ const FLOORS: &[&[&str]] = &[
     &["world", "record"],
     &["run"],
     &["study"],
-    &["analysis", "report"],
+    &["analysis"],
+    &["report"],
     &["cli"],
 ];
 

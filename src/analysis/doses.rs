@@ -6,10 +6,10 @@
 //! the vertex of the parabola through that dose and its neighbours. It counts as a turn when at least nine in ten resamples
 //! of the draws (bootstrap, Efron 1979) turn the same way; its 90 % interval is that of the resamples' vertices.
 
-use crate::analysis::outputs::quantile;
 use crate::random::key_from;
 use crate::record::CsvText;
 use crate::record::folder::Document;
+use crate::record::outputs::quantile;
 use crate::study::plan::Policy;
 use crate::study::statistics::Moments;
 use crate::study::{Draws, Failed, Plan, Store, Values};
@@ -69,7 +69,7 @@ pub struct Response {
     /// The outcome.
     pub outcome: String,
     /// Its unit.
-    pub unit: &'static str,
+    pub unit: String,
     /// Points, by dose.
     pub points: Vec<Point>,
     /// The likelier turn.
@@ -138,7 +138,7 @@ pub fn of(plan: &Plan, store: &Store) -> Result<Vec<Response>, Failed> {
                 arm: arm(plan, *twin, lever),
                 lever: design.levers[lever].name.clone(),
                 outcome: outcome.name.clone(),
-                unit: outcome.unit,
+                unit: outcome.unit.clone(),
                 points: points(&doses, &levels, &differences),
                 turn: turn(&doses, &differences),
             });
@@ -271,7 +271,7 @@ pub fn document(responses: &[Response]) -> Document {
         let at = if turn.counts() { turn.at } else { (f64::NAN, f64::NAN, f64::NAN) };
         for point in &response.points {
             csv.text(&response.study).text(&response.arm).text(&response.lever);
-            csv.text(&response.outcome).text(response.unit);
+            csv.text(&response.outcome).text(&response.unit);
             csv.number(point.dose).number(point.draws as f64).number(point.mean);
             csv.number(point.effect).number(point.interval.0).number(point.interval.1);
             csv.number(point.band.0).number(point.band.1).text(word);

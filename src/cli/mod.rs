@@ -17,6 +17,7 @@ mod hindcast;
 mod metrics;
 mod month;
 mod parameters;
+mod report;
 mod run;
 mod schema;
 mod score;
@@ -34,6 +35,7 @@ Examples:
   frugality hindcast reference              many draws of the parameters against what really happened
   frugality study run quick                 many runs under shared luck, and what they show
   frugality claims                          verdicts on the claims of worlds/claims
+  frugality report DIR…                     one page that shows what studies found
   frugality check reference                 is the world in worlds/reference right?
   frugality show reference firms.bytedance  what it says of a firm, and where that is written
   frugality parameters reference            every parameter with its prior and source
@@ -52,6 +54,7 @@ enum Verb {
     Hindcast(hindcast::HindcastArgs),
     Study(study::StudyArgs),
     Claims(claims::ClaimsArgs),
+    Report(report::ReportArgs),
     Check(check::CheckArgs),
     Show(show::ShowArgs),
     Schema(schema::SchemaArgs),
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Verb::Hindcast(args) => hindcast::run(&args),
         Verb::Study(args) => study::run(&args),
         Verb::Claims(args) => claims::run(&args),
+        Verb::Report(args) => report::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Show(args) => show::run(&args),
         Verb::Schema(args) => schema::run(&args),

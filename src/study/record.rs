@@ -60,6 +60,15 @@ pub struct MetricOver {
 }
 
 impl Outcome {
+    /// Last month that counts.
+    #[must_use]
+    pub fn last_month(&self) -> Month {
+        match &self.measure {
+            Measure::Metric(metric) => metric.to,
+            Measure::Observation(row) => row.to,
+        }
+    }
+
     /// The observation that is measured, if it is one.
     #[must_use]
     pub fn observation(&self) -> Option<&ObservationRow> {

@@ -413,6 +413,44 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Opens the file of a table whatever its columns, and tells them, with unit and definition where the file
+    /// says them.
+    ///
+    /// # Errors
+    /// When it is no such table, or a column is of a kind that no table of a study has.
+    pub fn discover(path: &Path) -> io::Result<(Self, Vec<Column>)> {
+        let reader = SerializedFileReader::new(File::open(path)?)?;
+        let file = reader.metadata().file_metadata();
+        let noted = file.key_value_metadata().into_iter().flatten();
+        let about: Json = noted
+            .filter(|pair| pair.key == "frugality")
+            .find_map(|pair| serde_json::from_str(pair.value.as_deref()?).ok())
+            .unwrap_or_default();
+        let said = |name: &str, what: &str| {
+            let all = about["columns"].as_array().into_iter().flatten();
+            let mut own = all.filter(|column| column["name"] == name);
+            own.find_map(|column| column[what].as_str()).unwrap_or_default().to_owned()
+        };
+        let column = |column: &parquet::schema::types::ColumnDescPtr| {
+            let name = column.name();
+            let kind = match column.physical_type() {
+                Physical::INT64 => Kind::Whole,
+                Physical::DOUBLE => Kind::Number,
+                Physical::FLOAT => Kind::Short,
+                Physical::BYTE_ARRAY => Kind::Text,
+                other => {
+                    let says = format!("column {name} is of the kind {other}");
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, says));
+                }
+            };
+            Ok(Column::new(name, &said(name, "unit"), &said(name, "description"), kind))
+        };
+        let columns: Vec<Column> =
+            file.schema_descr().columns().iter().map(column).collect::<io::Result<_>>()?;
+        let kinds = columns.iter().map(|column| column.kind).collect();
+        Ok((Self { reader, kinds }, columns))
+    }
+
     /// Opens the file of a table that must have these columns.
     ///
     /// # Errors
@@ -533,6 +571,8 @@ mod tests {
             writer.write(&batch).unwrap();
             assert_eq!(writer.finish().unwrap(), 6);
         }
+        let (_, found) = Reader::discover(&folder.join("t.parquet")).unwrap();
+        assert_eq!(format!("{found:?}"), format!("{columns:?}"));
         let reader = Reader::open(&folder.join("t.parquet"), &columns).unwrap();
         assert_eq!(reader.batches(), 2);
         let back = reader.batch(1).unwrap();

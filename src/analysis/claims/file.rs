@@ -385,7 +385,7 @@ impl Lookup<'_> {
                 let message = "an outcome of the study has its own month; leave `at` out";
                 self.problems.add(at.origin, path, message);
             }
-            return Some((vec![Number::Outcome(outcome)], of.unit.to_owned(), of.to));
+            return Some((vec![Number::Outcome(outcome)], of.unit.clone(), of.last_month()));
         }
         let Some(series) = series else {
             let outcomes = record.outcomes.iter().map(|o| o.name.as_str());
