@@ -5,3 +5,4 @@ pub mod claims;
 pub mod doses;
 pub mod hindcast;
 pub mod outputs;
+pub mod placebo;

@@ -231,9 +231,12 @@ fn every_shipped_study_is_right_and_the_schema_is_fresh() {
     }
     names.sort();
     let wanted = [
+        ("cases", 600),
+        ("claims-prior", 8_000),
         ("dose-response", 22_000),
         ("identification", 14_300),
         ("parameter-prior", 20_000),
+        ("placebo", 400),
         ("quick", 40),
         ("trajectories", 800),
     ];
