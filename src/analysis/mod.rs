@@ -4,3 +4,4 @@
 pub mod claims;
 pub mod doses;
 pub mod hindcast;
+pub mod placebo;

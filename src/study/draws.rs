@@ -158,6 +158,7 @@ impl<'a> Draws<'a> {
 }
 
 /// The months of the series.
+#[must_use]
 pub fn months_kept(plan: &Plan) -> Vec<Month> {
     let (first, last) = plan.span;
     let all = (0..=last - first).map(|n| first + n);

@@ -95,15 +95,21 @@ impl Paired {
     /// independent samples.
     #[must_use]
     pub fn half_width_unpaired(&self) -> f64 {
-        let (a, b) = (self.treated.of_mean(), self.counterfactual.of_mean());
-        let both = a + b;
-        if both.is_nan() || both == 0.0 {
-            return both;
-        }
-        let freedom = |x: f64, of: &Moments| x * x / (of.n() as f64 - 1.0);
-        let freedom = both * both / (freedom(a, &self.treated) + freedom(b, &self.counterfactual));
-        t(freedom) * both.sqrt()
+        welch(&self.treated, &self.counterfactual)
     }
+}
+
+/// Half the width of Welch's interval of the difference of two independent means.
+#[must_use]
+pub fn welch(one: &Moments, other: &Moments) -> f64 {
+    let (a, b) = (one.of_mean(), other.of_mean());
+    let both = a + b;
+    if both.is_nan() || both == 0.0 {
+        return both;
+    }
+    let freedom = |x: f64, of: &Moments| x * x / (of.n() as f64 - 1.0);
+    let freedom = both * both / (freedom(a, one) + freedom(b, other));
+    t(freedom) * both.sqrt()
 }
 
 /// The quantile of Student's t distribution at which (1 − [`LEVEL`]) / 2 lies above.

@@ -232,6 +232,8 @@ fn every_shipped_study_is_right_and_the_schema_is_fresh() {
     names.sort();
     let wanted = [
         ("bytedance-plan", 1_280),
+        ("cases", 600),
+        ("claims-prior", 8_000),
         ("dose-response", 22_000),
         ("identification", 14_300),
         ("instruments", 1_080),
@@ -239,6 +241,7 @@ fn every_shipped_study_is_right_and_the_schema_is_fresh() {
         ("packages", 3_072),
         ("parameter-prior", 20_000),
         ("policies", 900),
+        ("placebo", 400),
         ("quick", 40),
         ("sobol", 1_536),
         ("trajectories", 800),

@@ -59,10 +59,10 @@ impl<'a> Evidence<'a> {
     /// When the system refuses.
     pub fn signed(&mut self, of: &Contrast, measure: &Measure) -> Result<Vec<f64>, Failed> {
         let values = self.values(&of.measured)?;
-        let scale = |x: f64| match measure.ln {
-            true if x > 0.0 => maths::ln(x),
-            true => f64::NAN,
-            false => x,
+        let scale = |x: f64| match (measure.ln, x > 0.0) {
+            (false, _) => x,
+            (true, true) => maths::ln(x),
+            (true, false) => f64::NAN,
         };
         let one = |values: &Values, draw: usize| {
             let without = of.counterfactual.map_or(0.0, |arm| scale(values.at(draw, arm)));

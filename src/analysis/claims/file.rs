@@ -204,7 +204,8 @@ pub fn load(files: &[PathBuf], size: Option<&str>) -> Result<Set, Refusal> {
 /// `worlds/studies`.
 fn study_file(claim: &Path, name: &str) -> PathBuf {
     let folder = claim.parent().unwrap_or(Path::new(""));
-    let file = if name.ends_with(".toml") { name.to_owned() } else { format!("{name}.toml") };
+    let whole = Path::new(name).extension().is_some_and(|ending| ending == "toml");
+    let file = if whole { name.to_owned() } else { format!("{name}.toml") };
     let places = [folder.join(&file), folder.join("../studies").join(&file)];
     let near = places.into_iter().find(|path| path.is_file());
     near.unwrap_or_else(|| Path::new("worlds/studies").join(file))

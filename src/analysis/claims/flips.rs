@@ -211,7 +211,10 @@ pub fn find(columns: &[Column], holds: &[bool]) -> Option<Split> {
 
 /// A number in three digits.
 pub(super) fn short(x: f64) -> String {
-    let size = if x == 0.0 { 0.0 } else { crate::maths::log10(x.abs()).floor() };
+    if x == 0.0 {
+        return "0".to_owned();
+    }
+    let size = crate::maths::log10(x.abs()).floor();
     if !(-4.0..9.0).contains(&size) {
         return format!("{x:.2e}");
     }

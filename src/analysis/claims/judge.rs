@@ -161,22 +161,29 @@ fn one(at: usize, claim: &Claim, evidence: &mut Evidence<'_>) -> Result<Ruling, 
     for measure in &claim.measures {
         let Some(causes) = &measure.cause else { continue };
         let (asked, dies) = causal(measure, causes, evidence)?;
-        for test in &asked {
-            if test.passed == Some(false) && test.part != "match" {
-                verdict = verdict.min(Verdict::Undecided);
-                reasons.push(test.explanation.clone());
-            } else if test.part == "match" {
-                reasons.push(test.explanation.clone());
+        // What is refuted already needs no more reasons; the table of tests tells the rest.
+        if verdict > Verdict::Refuted {
+            for test in &asked {
+                let failed = test.passed == Some(false);
+                if failed && test.part != "match" {
+                    verdict = Verdict::Undecided;
+                }
+                if failed && !reasons.contains(&test.explanation) {
+                    reasons.push(test.explanation.clone());
+                }
             }
         }
         tests.extend(asked);
         for mechanism in dies {
+            // Of several outcomes, it is enough that one dies.
             if !dies_without.contains(&mechanism) {
                 dies_without.push(mechanism);
             }
         }
     }
-    reasons.dedup();
+    if verdict == Verdict::Refuted {
+        dies_without.clear();
+    }
     let first = &claim.measures[0];
     Ok(Ruling {
         claim: at,

@@ -14,13 +14,14 @@ use crate::study::{Batch, Ended, Failed, Format, Limits, Merged, Plan, Simulate,
 
 mod bar;
 mod doses;
+mod placebo;
 mod plan;
 mod replay;
 mod run;
 mod status;
 mod verify;
 
-/// Run many worlds under many seeds: plan, run, resume, merge, verify, replay, doses.
+/// Run many worlds under many seeds: plan, run, resume, merge, verify, replay, doses, placebo.
 #[derive(Args, Debug)]
 #[command(
     arg_required_else_help = true,
@@ -46,6 +47,7 @@ enum Verb {
     Status(status::StatusArgs),
     Merge(MergeArgs),
     Doses(doses::DosesArgs),
+    Placebo(placebo::PlaceboArgs),
     Verify(verify::VerifyArgs),
     Replay(replay::ReplayArgs),
 }
@@ -60,6 +62,7 @@ pub fn run(args: &StudyArgs) -> ExitCode {
         Verb::Status(args) => status::run(args),
         Verb::Merge(args) => ended(args.run()),
         Verb::Doses(args) => ended(args.text()),
+        Verb::Placebo(args) => ended(args.text()),
         Verb::Verify(args) => verify::run(args),
         Verb::Replay(args) => replay::run(args),
     }

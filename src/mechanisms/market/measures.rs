@@ -1,4 +1,9 @@
 //! What the market reports.
+//!
+//! **Cost by source.** A token costs c = u / (A_serve · r), u the cost of compute a firm pays, r tokens per compute at
+//! A_serve = 1, which falls with the size of models and moves with the mix of tiers. Since the first month with a cost,
+//! `Δln c = Δln u − Δ(own + noise) − Δ(spillover) − Δ(learning by serving) − Δln r`: the parts are the whole. Distillation
+//! changes no cost: tokens are dear by the size of the run.
 
 use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
@@ -10,7 +15,7 @@ use crate::entities::firm::{Compute, Firm, Group, Lab};
 use crate::entities::model::{ModelBook, Tier};
 use crate::entities::{Clock, Roster};
 use crate::maths;
-use crate::metric::Readings;
+use crate::metric::{Metric, Readings};
 
 /// Days in a mean month.
 const DAYS: f64 = 365.0 / 12.0;
@@ -50,12 +55,30 @@ crate::metrics! {
         REQUEST_UNCONSTRAINED = "cost_per_request_usd_unconstrained", "USD", "The same over the unconstrained group's developers.";
         DENSITY_CONSTRAINED = "inference_density_constrained", "tokens/J", "Tokens served by the constrained group's developers over the energy that serving them takes, PUE included.";
         DENSITY_UNCONSTRAINED = "inference_density_unconstrained", "tokens/J", "The same over the unconstrained group's developers.";
+        CONSTRAINED_COST_WHOLE = "cost_growth_constrained_ln", "ln", "Mean cost_growth_ln of the constrained group's developers that have one, unweighted: the sum of its five parts. Empty without any.";
+        CONSTRAINED_COST_CHIPS = "cost_growth_constrained_chips_ln", "ln", "The part of cost_growth_constrained_ln from the cost of compute. Empty without any.";
+        CONSTRAINED_COST_OWN = "cost_growth_constrained_own_ln", "ln", "The part from own efficiency. Empty without any.";
+        CONSTRAINED_COST_SPILLOVER = "cost_growth_constrained_spillover_ln", "ln", "The part from spillover. Empty without any.";
+        CONSTRAINED_COST_LEARNING = "cost_growth_constrained_learning_ln", "ln", "The part from serving under rationing. Empty without any.";
+        CONSTRAINED_COST_SCALE = "cost_growth_constrained_scale_ln", "ln", "The part from the size of models and the mix of tiers. Empty without any.";
+        UNCONSTRAINED_COST_WHOLE = "cost_growth_unconstrained_ln", "ln", "Mean cost_growth_ln of the unconstrained group's developers that have one, unweighted: the sum of its five parts. Empty without any.";
+        UNCONSTRAINED_COST_CHIPS = "cost_growth_unconstrained_chips_ln", "ln", "The part of cost_growth_unconstrained_ln from the cost of compute. Empty without any.";
+        UNCONSTRAINED_COST_OWN = "cost_growth_unconstrained_own_ln", "ln", "The part from own efficiency. Empty without any.";
+        UNCONSTRAINED_COST_SPILLOVER = "cost_growth_unconstrained_spillover_ln", "ln", "The part from spillover. Empty without any.";
+        UNCONSTRAINED_COST_LEARNING = "cost_growth_unconstrained_learning_ln", "ln", "The part from serving under rationing. Empty without any.";
+        UNCONSTRAINED_COST_SCALE = "cost_growth_unconstrained_scale_ln", "ln", "The part from the size of models and the mix of tiers. Empty without any.";
         OPEN_SHARE = "self_hosted_share", "share", "Tokens from open models on countries' own compute over all tokens.";
     }
     Firm {
         F_TOKENS = "tokens_per_day", "T/day", "Tokens served of the firm's own tiers, trillions a day.";
         F_PRICE = "token_price_usd_m", "USD/M tokens", "Revenue from tokens over tokens.";
         F_COST = "cost_per_token_usd_m", "USD/M tokens", "Fleet-average cost of the tokens served: (capital / life / chip share + running + energy + rent) / tokens; of the cheapest tier while none is served.";
+        F_COST_WHOLE = "cost_growth_ln", "ln", "ln cost_per_token_usd_m less that of the first month with a cost: the sum of cost_growth_chips_ln, cost_growth_own_ln, cost_growth_spillover_ln, cost_growth_learning_ln and cost_growth_scale_ln. Empty without a cost.";
+        F_COST_CHIPS = "cost_growth_chips_ln", "ln", "Part of cost_growth_ln from the cost of compute. Empty without a cost.";
+        F_COST_OWN = "cost_growth_own_ln", "ln", "Part from serving efficiency by own research, noise included: negative where it makes tokens cheaper. Empty without a cost.";
+        F_COST_SPILLOVER = "cost_growth_spillover_ln", "ln", "Part from serving efficiency copied from others. Empty without a cost.";
+        F_COST_LEARNING = "cost_growth_learning_ln", "ln", "Part from serving efficiency learnt under rationing. Empty without a cost.";
+        F_COST_SCALE = "cost_growth_scale_ln", "ln", "Part from the size of models and the mix of tiers. Empty without a cost.";
         F_REPLACEMENT = "cost_per_token_replacement_usd_m", "USD/M tokens", "The same with today's cheapest chip × shadow price of compute.";
         F_REQUEST = "cost_per_request_usd", "USD", "Fleet-average cost of the requests served: cost of a token × tokens per request of the tier.";
         F_MARGIN = "token_margin", "share", "1 − cost / price of the tokens served: below 0 a subsidy.";
@@ -98,6 +121,40 @@ struct Third {
     fit: [f64; 5],
 }
 
+/// ln of the cost of a token, and what it is made of: compute, own efficiency, spillover, learning, scale.
+const COST_TERMS: usize = 6;
+
+fn cost_terms(cost: f64, unit: f64, lab: &Lab) -> [f64; COST_TERMS] {
+    let (whole, chips) = (maths::ln(cost), maths::ln(unit));
+    let own = -(lab.gain_serve[0] + lab.gain_serve[3]);
+    let (spillover, learning) = (-lab.gain_serve[1], -lab.gain_serve[2]);
+    [whole, chips, own, spillover, learning, whole - chips - own - spillover - learning]
+}
+
+/// A firm's growth of cost and its parts.
+static COST_GROWTH: [&Metric; COST_TERMS] =
+    [&F_COST_WHOLE, &F_COST_CHIPS, &F_COST_OWN, &F_COST_SPILLOVER, &F_COST_LEARNING, &F_COST_SCALE];
+
+/// The same of the groups: constrained, unconstrained.
+static GROUP_COST_GROWTH: [[&Metric; COST_TERMS]; 2] = [
+    [
+        &CONSTRAINED_COST_WHOLE,
+        &CONSTRAINED_COST_CHIPS,
+        &CONSTRAINED_COST_OWN,
+        &CONSTRAINED_COST_SPILLOVER,
+        &CONSTRAINED_COST_LEARNING,
+        &CONSTRAINED_COST_SCALE,
+    ],
+    [
+        &UNCONSTRAINED_COST_WHOLE,
+        &UNCONSTRAINED_COST_CHIPS,
+        &UNCONSTRAINED_COST_OWN,
+        &UNCONSTRAINED_COST_SPILLOVER,
+        &UNCONSTRAINED_COST_LEARNING,
+        &UNCONSTRAINED_COST_SCALE,
+    ],
+];
+
 fn ratio(a: f64, b: f64) -> f64 {
     if b > 0.0 { a / b } else { f64::NAN }
 }
@@ -134,7 +191,10 @@ pub(crate) fn measure(
     mut chronicle: ResMut<Chronicle>,
     mut buffers: Local<(Vec<f64>, Vec<f64>, Vec<f64>, Vec<f64>)>,
     mut year_ago: Local<Vec<[f64; 3]>>,
+    mut first: Local<Vec<Option<[f64; COST_TERMS]>>>,
 ) {
+    first.resize(roster.firms.len(), None);
+    let mut falls = [[0.0; COST_TERMS + 1]; 2];
     year_ago.resize(roster.firms.len(), [f64::NAN; 3]);
     let (t, hosted, options) = (&*trading, trading.hosted, trading.options());
     let (third_of, known, paid_to, list) = &mut *buffers;
@@ -331,6 +391,27 @@ pub(crate) fn measure(
                 );
             }
         }
+        let now = cost_terms(mean(cost, cheapest.0), t.unit_cost[i], lab);
+        if now.iter().all(|x| x.is_finite()) {
+            let before = *first[i].get_or_insert(now);
+            let mut grown = now;
+            for (term, before) in grown.iter_mut().zip(before) {
+                *term -= before;
+            }
+            for (metric, term) in COST_GROWTH.iter().zip(grown) {
+                readings.set_for(metric, i, term);
+            }
+            let side = match firm.row.group {
+                Group::Constrained => Some(0),
+                Group::Unconstrained => Some(1),
+                Group::Neither => None,
+            };
+            if let Some(side) = side {
+                for (sum, term) in falls[side].iter_mut().zip(grown.into_iter().chain([1.0])) {
+                    *sum += term;
+                }
+            }
+        }
         readings.set_for(&F_TOKENS, i, served / MILLION / DAYS);
         readings.set_for(&F_PRICE, i, ratio(revenue, served));
         readings.set_for(&F_COST, i, mean(cost, cheapest.0));
@@ -345,6 +426,12 @@ pub(crate) fn measure(
         readings.set_for(&F_PER_H100E, i, per);
         readings.set_for(&F_AWARENESS, i, ratio(paid_to[d], third_spend));
         readings.set_for(&F_THIRD, i, ratio(third_of[d], third.tokens));
+    }
+
+    for (terms, metrics) in falls.iter().zip(GROUP_COST_GROWTH) {
+        for (metric, sum) in metrics.iter().zip(terms) {
+            readings.set(metric, ratio(*sum, terms[COST_TERMS]));
+        }
     }
 
     // Costs at equal quality, flagship prices, the router's users.
