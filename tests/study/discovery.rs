@@ -97,7 +97,12 @@ fn a_design_made_in_python_is_run_and_recognised() {
 }
 
 /// A shipped study with fewer points, run into a folder; its text is changed by `with` first.
-fn shipped(scratch: &Scratch, name: &str, points: &str, with: impl Fn(String) -> String) -> std::path::PathBuf {
+fn shipped(
+    scratch: &Scratch,
+    name: &str,
+    points: &str,
+    with: impl Fn(String) -> String,
+) -> std::path::PathBuf {
     let text_of = std::fs::read_to_string(format!("{ROOT}/worlds/studies/{name}.toml")).unwrap();
     assert!(text_of.contains(points), "{name}: {points}");
     let file = scratch.study(name, &with(text_of.replace(points, "points = 3")));
@@ -115,7 +120,8 @@ fn shipped_studies_of_policy_are_analysed() {
     let folder = shipped(&scratch, "instruments", "points = 60", |text| text);
     discover(&["cost-effectiveness", text(&folder)]);
     let table = lines(&folder, "cost_effectiveness.csv");
-    for cell in ["memory,alone,lag_months,", "whole regime,alone,lost_sales,us_vendors,", "allies"] {
+    for cell in ["memory,alone,lag_months,", "whole regime,alone,lost_sales,us_vendors,", "allies"]
+    {
         assert!(table.iter().any(|row| row.contains(cell)), "{cell}");
     }
 
@@ -145,7 +151,11 @@ fn shipped_studies_of_policy_are_analysed() {
     let folder = shipped(&scratch, "bytedance-plan", "points = 40", |text| text);
     discover(&["plan-return", text(&folder)]);
     let table = lines(&folder, "plan_return.csv");
-    for cell in ["easing,bytedance,bytedance,npv,", "tightening,bytedance-public,bytedance,payback_plan,", "lot_share"] {
+    for cell in [
+        "easing,bytedance,bytedance,npv,",
+        "tightening,bytedance-public,bytedance,payback_plan,",
+        "lot_share",
+    ] {
         assert!(table.iter().any(|row| row.contains(cell)), "{cell}");
     }
 }
