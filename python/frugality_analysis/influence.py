@@ -13,7 +13,9 @@ def spearman(table, effect, seed=1):
     x = stats.rankdata(table.to_numpy(float), axis=0)
     y = stats.rankdata(effect)
     rho = correlation(x, y)
-    rows = numpy.random.default_rng(seed).integers(0, len(y), (RESAMPLES, len(y)))
+    # Large samples have narrow intervals, and need fewer resamples to show it.
+    resamples = int(max(100, min(RESAMPLES, 4e8 // x.size)))
+    rows = numpy.random.default_rng(seed).integers(0, len(y), (resamples, len(y)))
     many = numpy.array([correlation(x[r], y[r]) for r in rows])
     low, high = numpy.nanpercentile(many, [5, 95], axis=0)
     n = len(y)

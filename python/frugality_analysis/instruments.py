@@ -42,15 +42,15 @@ def by_draw(study, arm):
     return mine.set_index("draw").sort_index()
 
 
-def tool_sales(arm, tools, country):
-    """USD bn of tools that makers of a country sold to China's lines, by draw."""
+def tool_sales(arm, tools, country, price="usd_per_unit"):
+    """USD bn of tools that makers of a country sold to China's lines, by draw, at this column of prices."""
     pandas = need("pandas")
     total = pandas.Series(0.0, index=arm.index)
     lines = [row for _, row in tools.iterrows() if f"capacity_{row['line']}" in arm]
     for row in lines:
         opening = arm[f"opening_{row['line']}"].fillna(0.0) if f"opening_{row['line']}" in arm else 0.0
         built = (arm[f"capacity_{row['line']}"].fillna(0.0) - opening).clip(lower=0)
-        total += built * row["usd_per_unit"] * row[country] / BN
+        total += built * row[price] * row[country] / BN
     return total * (1 - arm["equipment_withheld"]) if lines else None
 
 
@@ -117,6 +117,11 @@ def cost_effectiveness(study, tools_path):
                 add(outcome, "", intervals.mean(values), study.units.get(outcome, ""), int(values.notna().sum()))
         if "refused_usd" in difference:
             add("refused", "us_vendors", intervals.mean(difference["refused_usd"] / BN), "bn USD", len(difference))
+        for payer, country in TOOL_MAKERS:
+            if payer in lost:
+                for measure, price in (("lost_sales_low_price", "low"), ("lost_sales_high_price", "high")):
+                    other_way = tool_sales(other.loc[both], tools, country, price) - tool_sales(treated.loc[both], tools, country, price)
+                    add(measure, payer, intervals.mean(other_way), "bn USD", len(other_way))
         for payer in lost:
             add("lost_sales", payer, intervals.mean(lost[payer]), "bn USD", int(lost[payer].notna().sum()))
         for measure, values in bought.items():

@@ -89,7 +89,8 @@ def spread(values):
     numpy = need("numpy")
     values = numpy.asarray(values, float)
     values = values[~numpy.isnan(values)]
-    middle, low, high = intervals.mean(values[numpy.isfinite(values)]) if len(values) else (float("nan"),) * 3
+    # Where some paybacks never come there is no mean; quantiles and `paid_back` tell.
+    middle, low, high = intervals.mean(values) if numpy.isfinite(values).all() else (float("nan"),) * 3
     row = {"mean": middle, "low": low, "high": high}
     for q in QUANTILES:
         # An infinite value is a payback that never comes: it counts as later than all others.
@@ -153,7 +154,9 @@ def plan_return(study, rate=None):
             add(arm, case, firm, "npv_life", "bn USD", to_life / BN)
             add(arm, case, firm, "npv_to_end", "bn USD", to_end / BN)
             add(arm, case, firm, "npv", "bn USD", npv / BN)
-            add(arm, case, firm, "payback_plan", "year", payback(gain * step, at))
+            back = payback(gain * step, at)
+            add(arm, case, firm, "payback_plan", "year", back)
+            add(arm, case, firm, "paid_back", "share", numpy.where(numpy.isnan(back), numpy.nan, numpy.isfinite(back)))
             middle, low, high = intervals.ratio(to_life, invested)
             rows.append({
                 "arm": arm, "case": case, "firm": firm, "measure": "npv_life_per_usd", "unit": "USD per USD",

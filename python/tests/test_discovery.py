@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import pandas as pd
 
-from frugality_analysis import Refused, attribution, boxes, design, influence, information, intervals, need, plan, regret, study
+from frugality_analysis import Refused, attribution, boxes, design, influence, information, instruments, intervals, need, plan, regret, study
 from frugality_analysis.cli import main
 
 
@@ -286,6 +286,33 @@ class Policies(unittest.TestCase):
         self.assertEqual(table["regret_most"].to_dict(), {"x": 3, "y": 3, "z": 6})
         self.assertEqual(table["share_best"].to_dict(), {"x": 0.5, "y": 0.5, "z": 0.0})
         self.assertEqual(table.loc["z", "dominated_by"], "x y")
+
+    def test_what_an_instrument_buys_and_costs_by_hand(self):
+        # It buys 6 months and takes 12, 10, 14 bn of sales; tools: 100 built less, 20 % of what is built withheld.
+        rows = []
+        for draw, loss in enumerate([12e9, 10e9, 14e9]):
+            for arm, on in (("none", 0), ("only-chips", 1), ("without-chips", 0), ("all", 1)):
+                rows.append({
+                    "arm": arm, "draw": draw, "lag_months": 10.0 + draw + 6 * on, "sales_nvidia": 100e9 + draw * 1e9 - loss * on,
+                    "equipment_withheld": 0.2 * on, "opening_fab": 50.0, "capacity_fab": 250.0 - 100 * on,
+                })
+        runs = pd.DataFrame(rows)
+        outcomes = [c for c in runs if c not in ("arm", "draw")]
+        facts = {"levers": [], "uncertainties": [], "record": {"outcomes": [{"name": o} for o in outcomes]}}
+        one = study.Study(Path("."), facts, "0", {}, runs)
+        with tempfile.TemporaryDirectory() as folder:
+            tools = Path(folder) / "tools.csv"
+            tools.write_text("line,usd_per_unit,low,high,usa,nld,jpn,source\nfab,1e7,0,0,0.4,0.2,0.3,test\n")
+            table = instruments.cost_effectiveness(one, tools)
+        self.assertEqual(set(table["reading"]), {"alone", "left out"})
+        by = table[(table["instrument"] == "chips") & (table["reading"] == "alone")].set_index(["measure", "payer"])["value"]
+        self.assertAlmostEqual(by["lag_months", ""], 6)
+        self.assertAlmostEqual(by["lost_sales", "us_vendors"], 12)
+        # Without: 200 built × 1e7 × 0.2 = 0.4 bn; with: 100 × 0.8 × 1e7 × 0.2 = 0.16.
+        self.assertAlmostEqual(by["lost_sales", "netherlands_tools"], 0.24)
+        self.assertAlmostEqual(by["lost_sales", "united_states"], 12 + 0.48)
+        self.assertAlmostEqual(by["lost_sales", "allies"], 0.24 + 0.36)
+        self.assertAlmostEqual(by["lag_months_per_bn", "us_vendors"], 0.5)
 
     def test_ratios_keep_pairs_and_refuse_a_denominator_that_may_be_nothing(self):
         below = np.array([1.0, 2, 3, 4, 5] * 4)

@@ -129,6 +129,9 @@ fn replace(store: &Store, scratch: &Scratch, name: &str, bytes: &[u8]) -> Result
     store.place(&file, name, &sha256(bytes), true).map(|_| ())
 }
 
+/// Folders beside the result: locks and notes, and what analyses write of it later.
+const BESIDE: [&str; 2] = ["log", "discovery"];
+
 /// Every file of the folder that is part of the result, sorted; the sums themselves are left out.
 pub(super) fn files(store: &Store) -> Result<Vec<String>, Failed> {
     let mut found = Vec::new();
@@ -142,7 +145,7 @@ pub(super) fn files(store: &Store) -> Result<Vec<String>, Failed> {
             let inside = if folder.is_empty() { name } else { format!("{folder}/{name}") };
             let kind = entry.file_type().map_err(failed("read", &path))?;
             if kind.is_dir() {
-                if inside != "log" {
+                if !BESIDE.contains(&inside.as_str()) {
                     folders.push(inside);
                 }
             } else if inside != SUMS {
