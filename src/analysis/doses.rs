@@ -145,11 +145,10 @@ fn arm(plan: &Plan, policy: usize, lever: usize) -> String {
     let of = plan.policies[policy];
     let mut name = plan.arms[of.arm].name.clone();
     for (at, factor) in plan.design.levers.iter().enumerate().filter(|(at, _)| *at != lever) {
-        name.push_str(&format!(
-            " {}={}",
-            factor.name,
-            factor.label(plan.design.lever(at, of.lever_row))
-        ));
+        let label = factor.label(plan.design.lever(at, of.lever_row));
+        for part in [" ", &factor.name, "=", &label] {
+            name.push_str(part);
+        }
     }
     name
 }

@@ -93,7 +93,7 @@ fn drawn(seed: u64, members: usize) -> Vec<bool> {
 pub fn rate(plan: &Plan, store: &Store, groups: Groups) -> Result<Rate, Failed> {
     let panel = plan.record.panels.iter().find(|panel| panel.scope == Scope::Firm);
     let columns: Option<Vec<usize>> = panel.and_then(|panel| {
-        let column = |name: &&str| panel.metrics.iter().position(|(_, m)| m.name == **name);
+        let column = |name: &&str| panel.metrics.iter().position(|(_, m)| m.name == *name);
         METRICS.iter().map(column).collect()
     });
     let (Some(columns), 1) = (columns, plan.record.every) else {
