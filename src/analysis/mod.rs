@@ -1,4 +1,5 @@
 //! What is read off finished runs. Nothing here runs a model, and no model reads
 //! anything from here.
 
+pub mod calibrate;
 pub mod hindcast;

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use crate::parameters::Declared;
 use crate::world::{Loaded, Refusal};
 
+mod calibrate;
 mod check;
 mod exit;
 mod explain;
@@ -31,6 +32,7 @@ Examples:
   frugality explain DIR                     why things happened in a run
   frugality score DIR                       a run against what really happened
   frugality hindcast reference              many draws of the parameters against what really happened
+  frugality calibrate reference             which parameters are compatible with what happened by 2024
   frugality study run quick                 many runs under shared luck, and what they show
   frugality check reference                 is the world in worlds/reference right?
   frugality show reference firms.bytedance  what it says of a firm, and where that is written
@@ -48,6 +50,7 @@ enum Verb {
     Explain(explain::ExplainArgs),
     Score(score::ScoreArgs),
     Hindcast(hindcast::HindcastArgs),
+    Calibrate(calibrate::CalibrateArgs),
     Study(study::StudyArgs),
     Check(check::CheckArgs),
     Show(show::ShowArgs),
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
         Verb::Explain(args) => explain::run(&args),
         Verb::Score(args) => score::run(&args),
         Verb::Hindcast(args) => hindcast::run(&args),
+        Verb::Calibrate(args) => calibrate::run(&args),
         Verb::Study(args) => study::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Show(args) => show::run(&args),

@@ -24,7 +24,7 @@ mod verify;
 
 pub(crate) use batch::needed;
 pub use batch::{Batch, Ended, Limits, Progress, Report};
-pub use design::{Design, Domain, Factor, Level, Pick};
+pub use design::{Design, Domain, Factor, Level, Pick, uniform};
 pub use effects::table as effects_table;
 pub use file::Take;
 pub use file::keys::json_schema;
