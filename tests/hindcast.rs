@@ -156,7 +156,7 @@ fn what_cannot_be_done_is_told() {
         "extends = \"small\"\ntitle = \"x\"\nstory = \"x\"\nparameters = \"posterior\"\n",
     )
     .unwrap();
-    refused("check fitted", "worlds/fitted.toml:4:14: parameters: there is no posterior.csv");
+    refused("check fitted", "worlds/fitted.toml:4:14 parameters: there is no posterior.csv");
     fs::write(scratch.path("worlds/reference/posterior.csv"), "weight,nothing\n1,2\n").unwrap();
     refused("check fitted", "posterior.csv:2:1");
     refused("hindcast small --parameters posterior", "the column `nothing` is not a parameter");

@@ -256,7 +256,8 @@ pub fn calibrate<E>(
     let misfits = (0..names.len())
         .map(|f| {
             let above = weights.iter().zip(&own).filter(|(_, squares)| squares[f].sqrt() > CUT);
-            above.map(|(weight, _)| weight).sum()
+            // Not `sum`, which makes nothing into −0.
+            above.fold(0.0, |sum, (weight, _)| sum + weight)
         })
         .collect();
     let missing =

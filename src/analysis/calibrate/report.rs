@@ -19,8 +19,10 @@ pub struct Moved {
     pub distance: f64,
     /// Variance of the places over that of the prior, 1/12.
     pub variance: f64,
-    /// Whether the distance is beyond what draws of the prior would show.
+    /// Whether the distance is beyond what draws of the prior would show, for any of the parameters.
     pub moved: bool,
+    /// Whether it is beyond what they would show for this one alone.
+    pub leans: bool,
     /// `low` or `high` where a quarter of the weight lies in the outermost twentieth; else empty.
     pub bound: &'static str,
 }
@@ -60,7 +62,8 @@ pub fn moved(calibration: &Calibration, factors: &[Factor]) -> Vec<Moved> {
     // (Bonferroni) a distance is beyond chance from √(ln(2 m / chance) / (2 n)) on.
     let n = calibration.effective();
     let m = factors.len() as f64;
-    let beyond = (crate::maths::ln(2.0 * m / CHANCE) / (2.0 * n)).sqrt();
+    let beyond = |m: f64| (crate::maths::ln(2.0 * m / CHANCE) / (2.0 * n)).sqrt();
+    let (beyond_all, beyond_one) = (beyond(m), beyond(1.0));
     factors
         .iter()
         .enumerate()
@@ -77,7 +80,7 @@ pub fn moved(calibration: &Calibration, factors: &[Factor]) -> Vec<Moved> {
             let share = |of: &dyn Fn(f64) -> bool| {
                 places.iter().filter(|p| of(p.0)).map(|p| p.1).sum::<f64>()
             };
-            let moved = distance > beyond;
+            let moved = distance > beyond_all;
             let bound = if moved && share(&|u| u < EDGE) > AT_EDGE {
                 "low"
             } else if moved && share(&|u| u > 1.0 - EDGE) > AT_EDGE {
@@ -93,6 +96,7 @@ pub fn moved(calibration: &Calibration, factors: &[Factor]) -> Vec<Moved> {
                 distance,
                 variance: square * 12.0,
                 moved,
+                leans: distance > beyond_one,
                 bound,
             }
         })
@@ -102,6 +106,10 @@ pub fn moved(calibration: &Calibration, factors: &[Factor]) -> Vec<Moved> {
 /// Weighted correlations of places, the strongest first: pairs of positions and r.
 fn correlations(calibration: &Calibration, of: &[usize]) -> Vec<(usize, usize, f64)> {
     let weights = &calibration.weights;
+    // The largest correlation that so many pairs would show by chance.
+    let pairs = (of.len() * of.len()).max(2) as f64 / 2.0;
+    let chance = (2.0 * crate::maths::ln(pairs) / calibration.effective()).sqrt();
+    let least = CORRELATED.max(chance);
     let standard: Vec<Vec<f64>> = of
         .iter()
         .map(|j| {
@@ -116,7 +124,7 @@ fn correlations(calibration: &Calibration, of: &[usize]) -> Vec<(usize, usize, f
         for b in a + 1..of.len() {
             let pairs = standard[a].iter().zip(&standard[b]).zip(weights);
             let r: f64 = pairs.map(|((x, y), w)| x * y * w).sum();
-            if r.abs() >= CORRELATED {
+            if r.abs() >= least {
                 all.push((of[a], of[b], r));
             }
         }
@@ -255,23 +263,26 @@ pub fn page(
             calibration.misfits[f]
         );
     }
-    let mut order: Vec<usize> = (0..moved.len()).filter(|j| moved[*j].moved).collect();
+    let mut order: Vec<usize> = (0..moved.len()).filter(|j| moved[*j].leans).collect();
     order.sort_by(|a, b| moved[*b].distance.total_cmp(&moved[*a].distance).then(a.cmp(b)));
     let _ = writeln!(
         page,
-        "\n## Moved by the data: {} of {} parameters\n\n*Distance*: Kolmogorov–Smirnov, of places in the prior. *Variance*: of places, over that of the \
+        "\n## Moved by the data: {} of {} parameters; {} more lean\n\n*Moved*: farther from the prior than any of so many parameters would be by chance (1 in 20); the \
+         others *lean*: farther than one would be by itself, as one in twenty is by chance. *Distance*: Kolmogorov–Smirnov, of places in the prior. *Variance*: of places, over that of the \
          prior. *Bound*: a quarter of the weight in the outermost twentieth of the prior, a sign of structural misfit.\n\n\
-         | parameter | prior (5, 50, 95 %) | posterior | distance | variance | bound |\n|---|---|---|---|---|---|",
-        order.len(),
-        moved.len()
+         | parameter | | prior (5, 50, 95 %) | posterior | distance | variance | bound |\n|---|---|---|---|---|---|---|",
+        moved.iter().filter(|m| m.moved).count(),
+        moved.len(),
+        moved.iter().filter(|m| m.leans && !m.moved).count()
     );
     let three = |x: &[f64; 3]| x.map(crate::record::cell::human).join(", ");
     for j in &order {
         let m = &moved[*j];
         let _ = writeln!(
             page,
-            "| `{}` | {} | {} | {:.2} | {:.2} | {} |",
+            "| `{}` | {} | {} | {} | {:.2} | {:.2} | {} |",
             m.name,
+            if m.moved { "moved" } else { "leans" },
             three(&m.prior),
             three(&m.posterior),
             m.distance,
@@ -279,12 +290,13 @@ pub fn page(
             m.bound
         );
     }
-    let mut pairs = correlations(calibration, &order);
+    let all: Vec<usize> = (0..moved.len()).collect();
+    let mut pairs = correlations(calibration, &all);
     let found = pairs.len();
     pairs.truncate(PAIRS);
     let _ = writeln!(
         page,
-        "\n## Moved together\n\nCorrelations of places of {CORRELATED} or more, among parameters that the data moved; {found} pairs{}. Where both keep most of their \
+        "\n## Moved together\n\nCorrelations of places of {CORRELATED} or more, and beyond the largest that so many pairs would show by chance; {found} pairs{}. Where both keep most of their \
          variance, the data know a product (r < 0) or a ratio (r > 0) of the two, and neither alone.\n\n| | | r | known alone |\n|---|---|---|---|",
         if found > PAIRS { format!(", the strongest {PAIRS}") } else { String::new() }
     );
@@ -298,7 +310,7 @@ pub fn page(
         let _ = writeln!(page, "| `{}` | `{}` | {r:+.2} | {says} |", moved[a].name, moved[b].name);
     }
     let still: Vec<String> =
-        moved.iter().filter(|m| !m.moved).map(|m| format!("`{}`", m.name)).collect();
+        moved.iter().filter(|m| !m.leans).map(|m| format!("`{}`", m.name)).collect();
     let _ = writeln!(
         page,
         "\n## Not moved\n\nThese {} keep their prior: what follows from them is not known from these data.\n\n{}",

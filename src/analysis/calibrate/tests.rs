@@ -86,7 +86,8 @@ fn the_posterior_holds_a_planted_truth() {
         .map(|(_, w)| w)
         .sum();
     assert!(near > 0.9, "{near}");
-    assert!(moved[0].moved && moved[1].moved && moved[2].moved);
+    assert!(moved[2].moved && moved[2].variance < 0.5, "{:?}", moved[2]);
+    assert!(moved[0].variance > 0.4 && moved[1].variance > 0.4);
     let text = page(&calibration, &factors, &SETTINGS, "test");
     assert!(text.contains("| `x0` | `x1` | -"), "{text}");
 }
