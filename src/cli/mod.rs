@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use crate::parameters::Declared;
 use crate::world::{Loaded, Refusal};
 
+mod calibrate;
 mod check;
 mod claims;
 mod exit;
@@ -33,6 +34,7 @@ Examples:
   frugality explain DIR                     why things happened in a run
   frugality score DIR                       a run against what really happened
   frugality hindcast reference              many draws of the parameters against what really happened
+  frugality calibrate reference             which parameters are compatible with what happened by 2024
   frugality study run quick                 many runs under shared luck, and what they show
   frugality claims                          verdicts on the claims of worlds/claims
   frugality report DIR…                     one page that shows what studies found
@@ -52,6 +54,7 @@ enum Verb {
     Explain(explain::ExplainArgs),
     Score(score::ScoreArgs),
     Hindcast(hindcast::HindcastArgs),
+    Calibrate(calibrate::CalibrateArgs),
     Study(study::StudyArgs),
     Claims(claims::ClaimsArgs),
     Report(report::ReportArgs),
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
         Verb::Explain(args) => explain::run(&args),
         Verb::Score(args) => score::run(&args),
         Verb::Hindcast(args) => hindcast::run(&args),
+        Verb::Calibrate(args) => calibrate::run(&args),
         Verb::Study(args) => study::run(&args),
         Verb::Claims(args) => claims::run(&args),
         Verb::Report(args) => report::run(&args),

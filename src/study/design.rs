@@ -8,7 +8,7 @@
 //! value of a row is computed when it is asked for.
 
 use crate::maths;
-use crate::parameters::Distribution;
+use crate::parameters::{Distribution, ParameterRow};
 use crate::random::{key_from, key_of};
 use crate::schema::Value;
 use crate::world::{Address, Definition};
@@ -66,7 +66,32 @@ pub enum Pick {
     Number(f64),
 }
 
+/// What a parameter is, as the room that reads it declares.
+pub(super) fn parameter_doc(name: &str) -> String {
+    let declared = crate::mechanisms::declared_parameters();
+    let found = declared.iter().find(|d| d.name == name);
+    found.map_or_else(String::new, |d| d.doc.trim().to_owned())
+}
+
 impl Factor {
+    /// A parameter over its prior.
+    #[must_use]
+    pub fn of_prior(row: &ParameterRow) -> Self {
+        Self {
+            name: row.id.clone(),
+            unit: row.unit.clone(),
+            definition: parameter_doc(&row.id),
+            targets: vec![Address::Cell { table: "parameters", id: row.id.clone(), column: 0 }],
+            domain: Domain::Range { low: row.low, high: row.high, distribution: row.distribution },
+        }
+    }
+
+    /// Every parameter that has a prior, over it.
+    #[must_use]
+    pub fn of_priors(rows: &[ParameterRow]) -> Vec<Self> {
+        rows.iter().filter(|r| r.distribution != Distribution::Fixed).map(Self::of_prior).collect()
+    }
+
     /// Whether its values are numbers in the tables.
     #[must_use]
     pub fn is_numeric(&self) -> bool {

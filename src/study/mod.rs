@@ -27,7 +27,7 @@ mod verify;
 pub use attribution::table as attribution_table;
 pub(crate) use batch::needed;
 pub use batch::{Batch, Ended, Limits, Progress, Report};
-pub use design::{Design, Domain, Factor, Level, Pick};
+pub use design::{Design, Domain, Factor, Level, Pick, uniform};
 pub use draws::{Draws, Values, months_kept};
 pub use effects::table as effects_table;
 pub use file::Take;

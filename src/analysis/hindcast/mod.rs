@@ -43,7 +43,7 @@ pub use events::{EventResult, EventTest, events_csv, results};
 pub use figures::figures;
 pub use naive::{Naive, NaiveKind, naive};
 pub use page::{csv, text};
-pub use setup::{Draws, Setup};
+pub use setup::{Draws, Setup, last_month, named, quoted};
 pub use validation::{Findings, page as validation_page, summary};
 
 /// The input that a scripted variant stands for.

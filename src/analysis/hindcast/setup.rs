@@ -51,7 +51,11 @@ pub fn named(path: &Path) -> (String, PathBuf) {
     let text =
         |name: Option<&std::ffi::OsStr>| name.unwrap_or_default().to_string_lossy().into_owned();
     let is_name = path.components().count() == 1 && path.extension().is_none_or(|e| e != "toml");
-    if is_name && path.file_name().is_some() && Path::new("worlds").is_dir() {
+    let known = |name: &Path| {
+        let place = Path::new("worlds").join(name);
+        place.exists() || place.with_extension("toml").exists()
+    };
+    if is_name && path.file_name().is_some() && known(path) {
         return (text(path.file_name()), PathBuf::from("worlds/studies"));
     }
     let real = if path.file_name().is_none() { std::fs::canonicalize(path).ok() } else { None };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{posterior, table};
 use crate::parameters::{Distribution, ParameterRow};
 use crate::schema::Value;
-use crate::study::design::{Design, Domain, Factor, Level, plain};
+use crate::study::design::{self, Design, Domain, Factor, Level, plain};
 use crate::study::file::{At, FactorKind, FactorSpec, Sampling, Scale, StudyFile};
 use crate::world::{Address, Loaded, Origin, Problems, Sources, shown};
 
@@ -256,7 +256,7 @@ fn factor(spec: &FactorSpec, kind: &str, bases: &Bases, problems: &mut Problems)
                     return None;
                 }
             }
-            let mut factor = of_prior(row);
+            let mut factor = Factor::of_prior(row);
             factor.name.clone_from(name);
             Some(factor)
         }
@@ -421,28 +421,12 @@ fn described(address: &Address, bases: &Bases) -> Described {
     if let Address::Cell { table: "parameters", id, column: 0 } = address
         && let Some(row) = bases.parameter(id)
     {
-        return Described { unit: row.unit.clone(), definition: parameter_doc(id) };
+        return Described { unit: row.unit.clone(), definition: design::parameter_doc(id) };
     }
     let doc = column.doc.trim().replace('\n', " ");
     Described {
         unit: column.unit.to_owned(),
         definition: format!("{}: {doc}", address.key()).trim_end_matches(": ").to_owned(),
-    }
-}
-
-fn parameter_doc(name: &str) -> String {
-    let declared = crate::mechanisms::declared_parameters();
-    let found = declared.iter().find(|d| d.name == name);
-    found.map_or_else(String::new, |d| d.doc.trim().to_owned())
-}
-
-pub(super) fn of_prior(row: &ParameterRow) -> Factor {
-    Factor {
-        name: row.id.clone(),
-        unit: row.unit.clone(),
-        definition: parameter_doc(&row.id),
-        targets: vec![Address::Cell { table: "parameters", id: row.id.clone(), column: 0 }],
-        domain: Domain::Range { low: row.low, high: row.high, distribution: row.distribution },
     }
 }
 
@@ -472,7 +456,7 @@ fn every_prior(
         if row.distribution == Distribution::Fixed || except.iter().any(|e| e.value == row.id) {
             continue;
         }
-        let factor = of_prior(row);
+        let factor = Factor::of_prior(row);
         if taken.contains(&factor.targets[0]) {
             continue;
         }

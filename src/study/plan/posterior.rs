@@ -54,7 +54,7 @@ pub(super) fn design(
             problems.add(origin.at(0), "", message);
             return nothing;
         };
-        let factor = factors::of_prior(row);
+        let factor = Factor::of_prior(row);
         let values: Vec<f64> = chosen.iter().map(|draw| posterior.draws[*draw][at]).collect();
         for (x, draw) in values.iter().zip(&chosen) {
             let place = posterior.place(*draw, origin);
