@@ -13,7 +13,7 @@
 //! - [`record`]: what leaves a run, as tables;
 //! - [`run`]: one world and one seed;
 //! - [`study`]: many worlds under many seeds, shard by shard;
-//! - [`analysis`]: scores against what really happened;
+//! - [`analysis`]: scores against what really happened, calibration, verdicts on claims;
 //! - [`report`]: one page that shows the answer;
 //! - [`cli`]: the verbs.
 

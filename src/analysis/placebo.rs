@@ -93,8 +93,8 @@ fn drawn(seed: u64, members: usize) -> Vec<bool> {
 pub fn rate(plan: &Plan, store: &Store, groups: Groups) -> Result<Rate, Failed> {
     let panel = plan.record.panels.iter().find(|panel| panel.scope == Scope::Firm);
     let columns: Option<Vec<usize>> = panel.and_then(|panel| {
-        let column = |name: &&str| panel.metrics.iter().position(|(_, m)| m.name == *name);
-        METRICS.iter().map(column).collect()
+        let column = |name: &'static str| panel.metrics.iter().position(|(_, m)| m.name == name);
+        METRICS.into_iter().map(column).collect()
     });
     let (Some(columns), 1) = (columns, plan.record.every) else {
         return Err(Failed::Input(format!(
@@ -118,7 +118,7 @@ pub fn rate(plan: &Plan, store: &Store, groups: Groups) -> Result<Rate, Failed> 
     // Sums before and after the date, by draw and member.
     let mut sums: BTreeMap<u64, Vec<[f64; 2]>> = BTreeMap::new();
     Draws::open(plan, store)?.panel(Scope::Firm, &mut |run, month, id, values| {
-        if run % policies != 0 {
+        if !run.is_multiple_of(policies) {
             return;
         }
         let (Some(member), Ok(month)) =
