@@ -192,6 +192,27 @@ class Influence(Scratch):
         (constant / "datapackage.json").unlink()
         self.assertIn("is not finished: frugality study resume", said("influence", constant)[2])
 
+    def test_one_policy_of_several_is_chosen_by_arm_and_level(self):
+        rows = []
+        for draw in range(30):
+            for dose in (0.0, 0.5, 1.0):
+                run = draw * 3 + round(2 * dose)
+                rows.append({
+                    "run_id": run, "arm": "ruled", "dose": dose, "draw": draw, "scenario": draw, "status": "ok", "a": draw / 30,
+                    "counterfactual_run_id": draw * 3 if dose else np.nan, "gain": draw % 7 + dose * draw,
+                })
+        record = {"outcomes": [{"name": "gain"}]}
+        facts = {"levers": [{"name": "dose"}], "uncertainties": [{"name": "a"}], "record": record, "scenarios": 30, "replicates": 1}
+        one = study.Study(Path("."), facts, "0", {}, None)
+        one.runs = study.check_runs(one, pd.DataFrame(rows))
+        with self.assertRaises(Refused) as refusal:
+            study.choose(one)
+        self.assertIn("2 fit of ruled dose=0.5; ruled dose=1", str(refusal.exception))
+        effect, dropped = study.effects(one, "gain", study.choose(one, "ruled", {"dose": "1"}))
+        self.assertEqual((dropped, effect.tolist()), (0, [float(d) for d in range(30)]))
+        with self.assertRaises(Refused):
+            study.choose(one, "ruled", {"doze": "1"})
+
     def test_a_missing_package_is_named_with_what_installs_it(self):
         with self.assertRaises(Refused) as refusal:
             need("no_such_package.part")
