@@ -109,6 +109,21 @@ class Designs(Scratch):
         self.assertEqual(lost, 1)
         np.testing.assert_allclose(found["mu_star"], [3, 2, 0], atol=1e-9)
 
+    def test_a_scenario_that_failed_under_both_arms_takes_its_trajectory_alone(self):
+        points = design.morris(["a", "b", "c"], 8, seed=3)
+
+        def spoil(runs):
+            runs.loc[runs["scenario"] == 9, "status"] = "failed"
+            return runs
+
+        table = pd.DataFrame(points, columns=["a", "b", "c"])
+        folder = planted(self.folder, lambda x: 3 * x[:, 0] - 2 * x[:, 1], table=table, spoil=spoil)
+        code, _, err = said("influence", folder)
+        self.assertEqual(code, 0, err)
+        self.assertIn("1 trajectories", err)
+        found = pd.read_csv(folder / "discovery/influence.csv").set_index(["method", "parameter"])["value"]
+        np.testing.assert_allclose([found["morris_mu_star", n] for n in "abc"], [3, 2, 0], atol=1e-6)
+
     def test_a_design_written_through_priors_is_recognised_and_counts_in_quantiles(self):
         priors = self.folder / "priors.csv"
         priors.write_text(
