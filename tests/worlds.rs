@@ -242,7 +242,7 @@ fn the_plan_of_bytedance_can_be_scaled_from_its_year_on() {
     let world = "bytedance-2026";
     let plan = |quantity: &str| {
         let set = format!("events.plan-2026.quantity={quantity}");
-        run(&load_with(world, &[&set]).definition, Some(60)).0
+        run(&load_with(world, &[set.as_str()]).definition, Some(60)).0
     };
     let (full, without) = (run(&load(world).definition, Some(60)).0, plan("0"));
     let capex = |kept: &Kept| kept.panel(Scope::Firm, "bytedance", "ai_capex_usd").unwrap();
