@@ -117,6 +117,8 @@ def influence(study, policy, outcome):
         found, lost = variance(table, effect.reindex(table.index))
         if lost:
             study.note(f"{outcome}: {lost} blocks with a missing value are left out")
+        if (found["ST"] > 1.1).any() or (found["S1"] < -0.1).any():
+            study.note(f"{outcome}: Sobol indices outside 0 to 1: the sample is too small for its tails; see rank correlations")
         for index in ("S1", "ST"):
             value, conf = found[index], found[f"{index}_conf"]
             add(f"sobol_{index.lower()}", table.columns, value, value - conf, value + conf)

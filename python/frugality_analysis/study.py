@@ -15,7 +15,8 @@ class Study:
     plan: dict
     hash: str
     units: dict
-    runs: "object"  # pandas.DataFrame
+    runs: "object"  # pandas.DataFrame: runs that went well
+    design: "object" = None  # what each scenario says, failed ones included
     notes: list = field(default_factory=list)
 
     def note(self, text):
@@ -77,6 +78,7 @@ def check_runs(study, runs):
     if runs["run_id"].duplicated().any():
         twice = runs.loc[runs["run_id"].duplicated(), "run_id"].iloc[0]
         raise Refused(f"the table of runs has run {twice} twice")
+    study.design = runs[["scenario", *(u for u in study.uncertainties if u in runs)]].drop_duplicates("scenario")
     failed = int((runs["status"] != "ok").sum())
     if failed:
         study.note(f"{failed} of {len(runs)} runs failed and are left out")
@@ -173,7 +175,7 @@ def scenarios(study, indicators=True):
     names = study.uncertainties
     if not names:
         raise Refused("the study has no uncertainties: nothing but luck varies within a policy")
-    table = study.runs[["scenario", *names]].drop_duplicates("scenario").set_index("scenario").sort_index()
+    table = study.design.set_index("scenario").sort_index()
     found = {}
     for name in names:
         column = pandas.to_numeric(table[name], errors="coerce")

@@ -109,6 +109,21 @@ class Designs(Scratch):
         self.assertEqual(lost, 1)
         np.testing.assert_allclose(found["mu_star"], [3, 2, 0], atol=1e-9)
 
+    def test_a_scenario_that_failed_under_both_arms_takes_its_trajectory_alone(self):
+        points = design.morris(["a", "b", "c"], 8, seed=3)
+
+        def spoil(runs):
+            runs.loc[runs["scenario"] == 9, "status"] = "failed"
+            return runs
+
+        table = pd.DataFrame(points, columns=["a", "b", "c"])
+        folder = planted(self.folder, lambda x: 3 * x[:, 0] - 2 * x[:, 1], table=table, spoil=spoil)
+        code, _, err = said("influence", folder)
+        self.assertEqual(code, 0, err)
+        self.assertIn("1 trajectories", err)
+        found = pd.read_csv(folder / "discovery/influence.csv").set_index(["method", "parameter"])["value"]
+        np.testing.assert_allclose([found["morris_mu_star", n] for n in "abc"], [3, 2, 0], atol=1e-6)
+
     def test_a_design_written_through_priors_is_recognised_and_counts_in_quantiles(self):
         priors = self.folder / "priors.csv"
         priors.write_text(
@@ -191,6 +206,27 @@ class Influence(Scratch):
         self.assertIn("no folder of a study", said("influence", self.folder / "nowhere")[2])
         (constant / "datapackage.json").unlink()
         self.assertIn("is not finished: frugality study resume", said("influence", constant)[2])
+
+    def test_one_policy_of_several_is_chosen_by_arm_and_level(self):
+        rows = []
+        for draw in range(30):
+            for dose in (0.0, 0.5, 1.0):
+                run = draw * 3 + round(2 * dose)
+                rows.append({
+                    "run_id": run, "arm": "ruled", "dose": dose, "draw": draw, "scenario": draw, "status": "ok", "a": draw / 30,
+                    "counterfactual_run_id": draw * 3 if dose else np.nan, "gain": draw % 7 + dose * draw,
+                })
+        record = {"outcomes": [{"name": "gain"}]}
+        facts = {"levers": [{"name": "dose"}], "uncertainties": [{"name": "a"}], "record": record, "scenarios": 30, "replicates": 1}
+        one = study.Study(Path("."), facts, "0", {}, None)
+        one.runs = study.check_runs(one, pd.DataFrame(rows))
+        with self.assertRaises(Refused) as refusal:
+            study.choose(one)
+        self.assertIn("2 fit of ruled dose=0.5; ruled dose=1", str(refusal.exception))
+        effect, dropped = study.effects(one, "gain", study.choose(one, "ruled", {"dose": "1"}))
+        self.assertEqual((dropped, effect.tolist()), (0, [float(d) for d in range(30)]))
+        with self.assertRaises(Refused):
+            study.choose(one, "ruled", {"doze": "1"})
 
     def test_a_missing_package_is_named_with_what_installs_it(self):
         with self.assertRaises(Refused) as refusal:

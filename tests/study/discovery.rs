@@ -127,14 +127,12 @@ fn shipped_studies_of_policy_are_analysed() {
 
     // Two of the seven packages: the combinations of all would take minutes here.
     let two = |text: String| {
-        let mut kept = String::new();
-        for part in text.split("\n[") {
+        let wanted = |part: &&str| {
             let lever = part.strip_prefix("levers.").and_then(|rest| rest.split('.').next());
-            if lever.is_none_or(|name| ["oct_2023", "h20_2025"].contains(&name)) {
-                kept += if kept.is_empty() { "" } else { "\n[" };
-                kept += part;
-            }
-        }
+            lever.is_none_or(|name| ["oct_2023", "h20_2025"].contains(&name))
+        };
+        let kept: Vec<&str> = text.split("\n[").filter(wanted).collect();
+        let kept = kept.join("\n[");
         let line = kept.lines().find(|line| line.starts_with("counterfactual")).unwrap().to_owned();
         kept.replace(&line, "counterfactual = { oct_2023 = \"off\", h20_2025 = \"off\" }")
     };
