@@ -35,7 +35,8 @@ function legend(items, width) {
 }
 
 function small(title, svg) {
-  return element("div", { class: "small" }, element("h4", {}, title), svg);
+  const style = `width:${svg.getAttribute("width")}px`;
+  return element("div", { class: "small", style }, element("h4", {}, title), svg);
 }
 
 /** Width of each of `count` small charts, side by side where there is room. */
@@ -47,10 +48,13 @@ function smallWidth(width, count, least = 280) {
   return Math.floor((width - 24 * (columns - 1)) / columns);
 }
 
+const HEADLINES = ["efficiency_gap", "efficiency_gap_end", "third_market_share_poor", "third_market_share"];
+
 /** One of a figure's own lists: keeps what was chosen while it is on offer. */
 function chosen(context, name, label, items, first) {
   const values = items.map(([value]) => value);
-  if (!values.includes(context.own[name])) context.own[name] = first && values.includes(first) ? first : values[0];
+  const usual = [first, ...(name === "outcome" ? HEADLINES : [])].find((value) => values.includes(value));
+  if (!values.includes(context.own[name])) context.own[name] = usual ?? values[0];
   const list = select(label, items, context.own[name], (value) => { context.own[name] = value; context.again(); });
   return { value: context.own[name], list: items.length > 1 ? [list] : [] };
 }
@@ -354,7 +358,17 @@ drawings.attribution = (context) => {
   const rows = context.rows();
   const outcome = chosen(context, "outcome", "Outcome", figure.more.outcomes.map((o) => [o.name, o.label]));
   const arm = chosen(context, "arm", "Arm", unique(rows.map((r) => r.arm ?? "")).map((a) => [a, a || "all"]));
-  const own = rows.filter((r) => r.outcome === outcome.value && (r.arm ?? "") === arm.value);
+  let own = rows.filter((r) => r.outcome === outcome.value && (r.arm ?? "") === arm.value);
+  // Columns beyond those of every table of attribution are levers: one combination is shown.
+  const fixed = ["arm", "counterfactual", "outcome", "month", "unit", "part", "draws", "effect", "low", "high", "share"];
+  const levers = [];
+  for (const { name } of figure.columns.filter((column) => !fixed.includes(column.name))) {
+    const values = unique(own.map((r) => r[name])).filter((x) => x !== null).map(String);
+    if (!values.length) continue;
+    const lever = chosen(context, name, name.replaceAll("_", " "), values.map((x) => [x, x]), values.at(-1));
+    own = own.filter((r) => String(r[name]) === lever.value);
+    levers.push(...lever.list);
+  }
   const months = own.map((r) => r.month).filter(Boolean);
   const month = months.length ? monthAt(months) : null;
   const shown = own.filter((r) => (month ? r.month === month : true));
@@ -362,7 +376,7 @@ drawings.attribution = (context) => {
   const note = month ? [element("p", { class: "definition" }, `In ${monthName(month)}.`)] : [];
   const last = ["rest", "total"];
   const chart = bars(shown, { label: "part", value: "effect", unit, width: context.width, last, axis: `Part of the effect (${axisUnit(unit, true)})`, colour: colourOf(arm.value) });
-  return { charts: [chart], controls: [...outcome.list, ...arm.list, ...note], shown };
+  return { charts: [chart], controls: [...outcome.list, ...arm.list, ...levers, ...note], shown };
 };
 
 /** Horizontal bars with intervals, the largest first. */
@@ -373,6 +387,7 @@ function bars(rows, { label, value, unit, width, axis, colour, most = 20, last =
     ...d3.sort(there.filter((r) => !last.includes(r[label])), (r) => -Math.abs(r[value])).slice(0, most),
     ...last.flatMap((name) => there.filter((r) => r[label] === name)),
   ];
+  if (!sorted.some((r) => r[value] !== 0)) return element("p", { class: "nothing" }, "All of them are nothing.");
   const words = (r) => String(r[label]).replaceAll("_", " ");
   const left = Math.min(width * 0.45, 16 + 6.4 * (d3.max(sorted, (r) => words(r).length) ?? 4));
   return Plot.plot({
@@ -516,7 +531,7 @@ drawings.families = (context) => {
   const count = ["scored", "observations", "count", "n"].find((name) => names.includes(name));
   const splits = unique(rows.map((r) => r.split ?? ""));
   const share = (r) => (value === "covered" && count ? r.covered / r[count] : r[value]);
-  const families = d3.sort(unique(rows.map((r) => r.family)), (f) => d3.mean(rows.filter((r) => r.family === f), share));
+  const families = d3.sort(unique(rows.map((r) => r.family)), (f) => f === "ALL" ? -1 : d3.mean(rows.filter((r) => r.family === f), share));
   const words = (f) => String(f).replaceAll("_", " ");
   const left = Math.min(width * 0.45, 16 + 6.4 * d3.max(families, (f) => words(f).length));
   const colour = (r) => ((r.split ?? "") === "fit" ? "#999999" : INK);
@@ -548,6 +563,10 @@ drawAll();
     waiting = setTimeout(drawAll, 120);
   });
 }
-window.addEventListener("beforeprint", () => { printing = true; drawAll(); });
+window.addEventListener("beforeprint", () => {
+  printing = true;
+  for (const why of document.querySelectorAll("details.why")) why.open = true;
+  drawAll();
+});
 window.addEventListener("afterprint", () => { printing = false; drawAll(); });
 window.frugality = { figures, choice, csv: csvOf, svg: svgOf, draw: drawAll };
