@@ -264,7 +264,8 @@ pub(crate) fn let_capacity(
             compute.rent_usd_year += sign * usd_year;
             if at >= abroad_from && firm == tenant {
                 compute.rented_abroad_h100e += part * fleet.serve;
-                purse.unspent -= rent;
+                // Rounded to a cent, a rent may exceed the bid that it answers.
+                purse.unspent -= rent.min(purse.unspent);
             }
         }
     }
