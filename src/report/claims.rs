@@ -80,14 +80,10 @@ fn verdict(frame: &Frame, tests: Option<&Frame>, row: usize) -> Vec<String> {
     let claim = text("claim");
     let title = if text("title").is_empty() { claim.clone() } else { text("title") };
     let mut first = format!("<strong>{}</strong>", escaped(&title));
-    for (name, class) in [("sentence", "sentence"), ("reason", "reason")] {
-        if !text(name).is_empty() {
-            let _ = write!(first, "<p class=\"{class}\">{}</p>", prose(&text(name)));
-        }
+    if !text("sentence").is_empty() {
+        let _ = write!(first, "<p class=\"sentence\">{}</p>", prose(&text("sentence")));
     }
-    if let Some(tests) = tests {
-        first.push_str(&parts(tests, &claim));
-    }
+    first.push_str(&why(&text("reason"), &claim, tests));
     if !text("sha256").is_empty() {
         let _ = write!(
             first,
@@ -101,21 +97,23 @@ fn verdict(frame: &Frame, tests: Option<&Frame>, row: usize) -> Vec<String> {
         "supported" | "refuted" | "undecided" => word.as_str(),
         _ => "undecided",
     };
-    let unit = text("unit");
+    // Shares in percentage points, as everywhere on the page.
+    let (unit, scale) =
+        if text("unit") == "share" { ("pp".to_owned(), PERCENT) } else { (text("unit"), 1.0) };
     let effect = if number("effect").is_finite() {
         let mut cell = format!(
-            "{} <span class=\"unit\">{}</span><br>{} to {}",
-            escaped(&signed(number("effect"))),
+            "<span class=\"whole\">{} <span class=\"unit\">{}</span><br>{} to {}</span>",
+            escaped(&signed(number("effect") * scale)),
             escaped(&unit),
-            escaped(&signed(number("low"))),
-            escaped(&signed(number("high")))
+            escaped(&signed(number("low") * scale)),
+            escaped(&signed(number("high") * scale))
         );
         let horizon = text("horizon");
         let outcome = [text("outcome"), horizon].join(" · ");
         let _ =
             write!(cell, "<br><span class=\"note\">{}", escaped(outcome.trim_matches([' ', '·'])));
         if number("margin").is_finite() {
-            let _ = write!(cell, "<br>margin {}", escaped(&rounded(number("margin"))));
+            let _ = write!(cell, "<br>margin {}", escaped(&rounded(number("margin") * scale)));
         }
         cell.push_str("</span>");
         cell
@@ -148,8 +146,45 @@ fn verdict(frame: &Frame, tests: Option<&Frame>, row: usize) -> Vec<String> {
     ]
 }
 
-/// The tests of one claim, folded away.
-fn parts(tests: &Frame, claim: &str) -> String {
+/// Clauses of a reason that stand open; what follows is folded away with the tests.
+const CLAUSES: usize = 2;
+
+/// Why the verdict is what it is: the first clauses, then the others and the tests, folded away.
+fn why(reason: &str, claim: &str, tests: Option<&Frame>) -> String {
+    let clauses: Vec<&str> = reason.split("; ").filter(|clause| !clause.is_empty()).collect();
+    let mut html = String::new();
+    let shown = clauses.len().min(CLAUSES);
+    if shown > 0 {
+        let _ = write!(
+            html,
+            "<p class=\"reason\">{}.</p>",
+            prose(clauses[..shown].join("; ").trim_end_matches('.'))
+        );
+    }
+    let rest = html::joined(&clauses[shown..], |clause| format!("<li>{}</li>", prose(clause)));
+    let (count, table) = tests.map_or((0, String::new()), |tests| parts(tests, claim));
+    if rest.is_empty() && count == 0 {
+        return html;
+    }
+    let more =
+        if rest.is_empty() { String::new() } else { format!("<ul class=\"reason\">{rest}</ul>") };
+    let tests = match count {
+        0 => String::new(),
+        1 => "1 test".to_owned(),
+        count => format!("{count} tests"),
+    };
+    let summary = match (rest.is_empty(), tests.is_empty()) {
+        (true, _) => tests,
+        (false, true) => "More reasons".to_owned(),
+        (false, false) => format!("More reasons, and {tests}"),
+    };
+    let _ =
+        write!(html, "<details class=\"why\"><summary>{summary}</summary>{more}{table}</details>");
+    html
+}
+
+/// The tests of one claim: how many, and a table of them.
+fn parts(tests: &Frame, claim: &str) -> (usize, String) {
     let rows: Vec<Vec<String>> = (0..tests.rows())
         .filter(|row| tests.text("claim", *row) == claim)
         .map(|row| {
@@ -183,11 +218,7 @@ fn parts(tests: &Frame, claim: &str) -> String {
         })
         .collect();
     if rows.is_empty() {
-        return String::new();
+        return (0, String::new());
     }
-    format!(
-        "<details><summary>{} tests</summary>{}</details>",
-        rows.len(),
-        table("tests", &["Test", "Arms", "Outcome", "Effect", "", "Why"], &rows)
-    )
+    (rows.len(), table("tests", &["Test", "Arms", "Outcome", "Effect", "", "Why"], &rows))
 }

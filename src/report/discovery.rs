@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::Failed;
+use super::effects::narrowed;
 use super::figure::{Figure, Section};
 use super::folder::Folder;
 
@@ -13,7 +14,8 @@ use super::folder::Folder;
 pub fn tornado(folders: &[Folder]) -> Result<Section, Failed> {
     let mut section = Section::new("tornado", "What it hangs on");
     for folder in folders {
-        if let Some((frame, source)) = folder.table("influence", &[])?
+        let table = folder.table("influence", &[])?;
+        if let Some((frame, source)) = table.map(|(frame, source)| (narrowed(&frame), source))
             && frame.lacks(&["outcome", "parameter", "value"]).is_none()
             && section.figures.is_empty()
         {
@@ -70,7 +72,8 @@ pub fn flips(folders: &[Folder]) -> Result<Section, Failed> {
                 sources: vec![source],
             });
         }
-        if let Some((frame, source)) = folder.table("information", &[])?
+        let table = folder.table("information", &[])?;
+        if let Some((frame, source)) = table.map(|(frame, source)| (narrowed(&frame), source))
             && frame.lacks(&["parameter", "value"]).is_none()
         {
             information = true;

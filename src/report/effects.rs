@@ -33,6 +33,9 @@ pub(super) const OUTCOMES: &[(&str, &str)] = &[
 /// What the mark of an arm with mechanisms switched off begins with.
 pub(super) const WITHOUT: &str = ".without.";
 
+/// What follows the name of a metric where an outcome is its last value.
+const AT_END: &str = "_end";
+
 const COLUMNS: &[&str] = &[
     "arm",
     "counterfactual",
@@ -140,7 +143,7 @@ impl Effects {
             let frame = frame.pick(&wanted, |row| {
                 !frame.text("month", row).is_empty()
                     && !frame.text("arm", row).contains(WITHOUT)
-                    && OUTCOMES.iter().any(|(name, _)| *name == frame.text("outcome", row))
+                    && is_known(&frame.text("outcome", row))
             });
             if frame.rows() > 0 {
                 all.push(Self { folder: at, frame, source, levers });
@@ -206,11 +209,30 @@ pub fn described(outcomes: &[String]) -> Json {
         .collect()
 }
 
-/// The outcomes of a table, in the page's order.
-fn outcomes(frame: &Frame) -> Vec<String> {
+/// The outcomes of a table, in the page's order, then others.
+pub(super) fn outcomes(frame: &Frame) -> Vec<String> {
     let there = frame.distinct("outcome");
     let known = OUTCOMES.iter().map(|(name, _)| (*name).to_owned());
-    known.filter(|name| there.contains(name)).collect()
+    let mut all: Vec<String> = known.filter(|name| there.contains(name)).collect();
+    all.extend(there.into_iter().filter(|name| !is_known(name)));
+    all
+}
+
+fn is_known(outcome: &str) -> bool {
+    OUTCOMES.iter().any(|(name, _)| *name == outcome)
+}
+
+/// The rows about outcomes that the page shows, if it shows any of them, and of these the ones by month, if there
+/// are some: other rows would only make the page heavy.
+pub(super) fn narrowed(frame: &Frame) -> Frame {
+    let all: Vec<&str> = frame.columns.iter().map(|column| column.name.as_str()).collect();
+    let known = |row: usize| is_known(frame.text("outcome", row).trim_end_matches(AT_END));
+    let dated = |row: usize| !frame.text("month", row).is_empty();
+    let some = |what: &dyn Fn(usize) -> bool| (0..frame.rows()).any(what);
+    let any_known = some(&known);
+    let wanted = |row: usize| known(row) || !any_known;
+    let any_dated = some(&|row| wanted(row) && dated(row));
+    frame.pick(&all, |row| wanted(row) && (dated(row) || !any_dated))
 }
 
 /// Treated against counterfactual.
@@ -348,7 +370,7 @@ pub fn dose(folders: &[Folder], all: &[Effects]) -> Result<Section, Failed> {
             says: "Effect of each dose against none, with its 90 % interval. Where a curve turns, the turning point is marked \
                    with its interval."
                 .to_owned(),
-            more: json!({ "outcomes": described(&frame.distinct("outcome")) }),
+            more: json!({ "outcomes": described(&outcomes(&frame)) }),
             data: frame,
             formula: format!("pd.read_csv(\"{}\")", source.path),
             commands: vec!["frugality claims".to_owned()],

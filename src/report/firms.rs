@@ -385,7 +385,7 @@ pub fn section(folders: &[Folder]) -> Result<Section, Failed> {
     for folder in folders {
         let table = folder.table("attribution", &[])?.map(|(mut frame, source)| {
             frame.rename("mechanism", "part");
-            (frame, source)
+            (super::effects::narrowed(&frame), source)
         });
         if let Some((frame, source)) = table
             && frame.lacks(&["outcome", "part", "effect"]).is_none()
@@ -396,7 +396,7 @@ pub fn section(folders: &[Folder]) -> Result<Section, Failed> {
                 says: "Shapley attribution: what each mechanism adds to the effect, averaged over every order in which mechanisms \
                        can be switched on. The parts and the rest, which is left with all of them off, sum to the total."
                     .to_owned(),
-                more: json!({ "outcomes": super::effects::described(&frame.distinct("outcome")) }),
+                more: json!({ "outcomes": super::effects::described(&super::effects::outcomes(&frame)) }),
                 data: frame,
                 formula: format!("the rows of {} in one month and arm", source.path),
                 commands: vec![if folder.plan.is_some() { folder.command() } else { String::new() }],
