@@ -265,7 +265,8 @@ pub(crate) fn let_capacity(
             if at >= abroad_from && firm == tenant {
                 compute.rented_abroad_h100e += part * fleet.serve;
                 // Rounded to a cent, a rent may exceed the bid that it answers.
-                purse.unspent -= rent.min(purse.unspent);
+                let spent = rent.min(purse.unspent);
+                purse.unspent -= spent;
             }
         }
     }
