@@ -23,9 +23,9 @@ const MONTHS: u32 = 84;
 const TRIED: usize = 26;
 /// At most so many of one kind.
 const OF_A_KIND: usize = 4;
-/// Share that must hold: more than half. An event names one cause where there are often several,
-/// and history goes on without it: another rule catches what one let pass.
-const HOLDS: f64 = 0.5;
+/// Share that must hold: two in five. An event names one cause where there are often several, and history
+/// goes on without it: another rule catches what one let pass, and asks for the same application.
+const HOLDS: f64 = 0.4;
 /// By how much less an effect must be, as a share of it, to count as smaller.
 const MARGIN: f64 = 1e-3;
 

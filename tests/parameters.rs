@@ -69,6 +69,13 @@ const LADDER: &[Place] = &[
         seed: 1,
         months: 60,
     },
+    // Plans so large that investors mind.
+    Place {
+        world: "reference",
+        sets: &["capital_per_spend=7", "discipline_margin=0.05"],
+        seed: 1,
+        months: 60,
+    },
     // A firm that runs out of cash.
     Place {
         world: "reference",

@@ -351,7 +351,7 @@ fn opened(scratch: &Scratch, browser: &Path, page: &Path, width: u32) -> (String
     let profile = scratch.path(&format!("profile-{width}"));
     let flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
         --disable-background-networking --disable-component-update --disable-sync --enable-logging=stderr \
-        --virtual-time-budget=20000 --dump-dom";
+        --virtual-time-budget=3000000 --dump-dom";
     let mut child = Command::new(browser)
         .args(flags.split_whitespace())
         .arg(format!("--user-data-dir={}", profile.display()))

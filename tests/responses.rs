@@ -536,11 +536,12 @@ responses! {
         elsewhere: &[Event("2024-01", ShockKind::LineCapacity, 0.1, 6, "smic-n1")],
     }
 
-    /// Power that no longer grows: chips wait in warehouses, and less is installed.
-    a_frozen_grid_fills_warehouses {
+    /// Power that no longer grows: less is installed, and chip money waits.
+    a_frozen_grid_leaves_money_waiting {
         shock: &[Event("2023-01", ShockKind::GridGrowth, 0.0, 0, "usa")],
         then: &[
-            Move("series.warehouse_h100e", "2026-01", "2027-12", Up, 0.3),
+            Move("series.h100e_unconstrained", "2026-01", "2027-12", Down, 0.1),
+            Move("firms.microsoft.unspent_usd", "2025-01", "2027-12", Up, 0.1),
         ],
         not_before: "2023-01",
         lag: ("2023-01", "2023-12"),

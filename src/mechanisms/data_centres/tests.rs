@@ -354,12 +354,18 @@ fn bids_from_abroad_are_served_in_proportion_and_paid_from_unspent() {
     let mut world = world();
     halls(&mut world, 0).warehouse = vec![cohort(0, 0, 400)];
     world.resource_mut::<RentalMarket>().bid_usd_month = vec![0.0, 121_900.0];
+    let tenant = world.resource::<Roster>().firms[1];
+    world.get_mut::<Purse>(tenant).unwrap().unspent = Money::from_amount(100_000.0, 0.01);
     measure(&mut world);
     let lab = compute(&world, 1);
     assert!((world.resource::<RentalMarket>().price_usd_month - 609.5).abs() < 1e-9);
     assert!((lab.rented_abroad_h100e - 100.0).abs() < 1e-6);
-    let purse = world.get::<Purse>(world.resource::<Roster>().firms[1]).unwrap();
-    assert_eq!(purse.unspent, -Money::from_amount(60_950.0, 0.01));
+    let left = world.get::<Purse>(tenant).unwrap().unspent;
+    assert_eq!(left, Money::from_amount(39_050.0, 0.01));
+    // A rent that rounding puts a cent above what is there takes what is there.
+    world.get_mut::<Purse>(tenant).unwrap().unspent = Money::from_amount(60_949.99, 0.01);
+    measure(&mut world);
+    assert_eq!(world.get::<Purse>(tenant).unwrap().unspent, Money::ZERO);
     world.resource_mut::<Switches>().rental = false;
     measure(&mut world);
     assert_eq!(compute(&world, 1).rented_serve_h100e, 0.0);
