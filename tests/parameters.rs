@@ -72,9 +72,14 @@ const LADDER: &[Place] = &[
     // Plans so large that investors mind.
     Place {
         world: "reference",
-        sets: &["capital_per_spend=7", "discipline_margin=0.05"],
+        sets: &[
+            "capital_per_spend=7",
+            "discipline_margin=0.05",
+            "discipline_quarters=2",
+            "discipline_cut=0.15",
+        ],
         seed: 1,
-        months: 60,
+        months: 108,
     },
     // A firm that runs out of cash.
     Place {

@@ -319,16 +319,14 @@ responses! {
         off: &[Set("mechanisms.enforcement=false")],
     }
 
-    /// Without the rules of 2022 the constrained import more and own more, from then on and not before.
-    without_the_rule_of_2022_imports_go_on {
+    /// Without the rules of 2022 nobody cuts chips to their measure. That the constrained gain little by it is history too: A800 and H800 came at once.
+    without_the_rule_of_2022_nothing_is_cut {
         shock: &[
             Set("rules.us-2022-08-letters.enabled=false"),
             Set("rules.us-2022-10-chips.enabled=false"),
         ],
         then: &[
-            Move("series.china_foreign_units", "2022-12", "2023-10", Up, 0.3),
-            Move("series.compute_share_owned", "2022-12", "2023-10", Up, 0.04),
-            Move("firms.bytedance.kappa", "2022-09", "2023-10", Down, 0.01),
+            Move("series.placed_variant_usd", "2022-12", "2023-09", Down, 0.9),
         ],
         not_before: "2022-08",
         off: &[Set("mechanisms.enforcement=false")],
