@@ -13,7 +13,7 @@
 //! - **Share inside**: rows of one quantity, then quantities of one family, then families
 //!   have equal weight, since rows of a family partly rest on the same figures.
 //! - **Naive forecast**, for rows of a quantity that has earlier rows: last growth or constant share, with
-//!   a spread from past errors of such forecasts ([`mod@naive`]). The naive forecaster sees
+//!   a spread from past errors of such forecasts (`naive`). The naive forecaster sees
 //!   every earlier observation; the model sees none.
 //! - **Skill** = 1 − CRPS of the model / CRPS of the naive forecast, medians over rows that have both.
 //! - **Free of inputs**: the same score over rows that no input of the world largely
