@@ -448,6 +448,21 @@ fn matches(expected: &str, said: &str) -> bool {
     free || at == said.len()
 }
 
+/// What a shell makes of a word that may end in `*`: the entries of a folder that begin so.
+fn as_a_shell(folder: &Path, word: &str) -> Vec<String> {
+    let Some(begin) = word.strip_suffix('*') else { return vec![word.to_owned()] };
+    let (parent, begin) = begin.rsplit_once('/').unwrap();
+    let mut names: Vec<String> = fs::read_dir(folder.join(parent))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with(begin))
+        .map(|name| format!("{parent}/{name}"))
+        .collect();
+    names.sort();
+    assert!(!names.is_empty(), "{word}");
+    names
+}
+
 #[test]
 fn the_tutorial_does_what_it_says() {
     let scratch = Scratch(
@@ -461,14 +476,16 @@ fn the_tutorial_does_what_it_says() {
     for block in page.split("\n```").skip(1).step_by(2) {
         let (info, body) = block.split_once('\n').unwrap();
         if let Some(path) = info.strip_prefix("toml ") {
-            fs::write(scratch.0.join(path), body).unwrap();
+            let path = scratch.0.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, body).unwrap();
         } else if info == "console" {
             for part in format!("\n{body}").split("\n$ ").skip(1) {
                 let (command, expected) = part.split_once('\n').unwrap_or((part, ""));
                 let mut words = command.split_whitespace();
                 assert_eq!(words.next(), Some("frugality"), "{command}");
                 let output = Command::new(env!("CARGO_BIN_EXE_frugality"))
-                    .args(words)
+                    .args(words.flat_map(|word| as_a_shell(&scratch.0, word)))
                     .current_dir(&scratch.0)
                     .output()
                     .unwrap();
