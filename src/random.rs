@@ -216,7 +216,7 @@ impl Draws<'_> {
 
     /// Uniform on the open interval (0, 1).
     pub fn uniform(&mut self) -> f64 {
-        ((self.word() >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
+        uniform(self.word())
     }
 
     /// Standard normal.
@@ -233,6 +233,12 @@ impl Draws<'_> {
     pub fn lognormal(&mut self, median: f64, sigma: f64) -> f64 {
         median * maths::exp(sigma * self.normal())
     }
+}
+
+/// The uniform number on the open interval (0, 1) that a word of bits stands for: the middle of one of 2⁵² equal parts.
+#[must_use]
+pub fn uniform(word: u64) -> f64 {
+    ((word >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
 }
 
 #[cfg(test)]

@@ -157,8 +157,7 @@ mod tests {
     use super::*;
 
     fn normal(parts: &[u64]) -> f64 {
-        let u = ((key_from(parts) >> 12) as f64 + 0.5) / (1_u64 << 52) as f64;
-        maths::normal_quantile(u)
+        maths::normal_quantile(crate::random::uniform(key_from(parts)))
     }
 
     #[test]

@@ -9,7 +9,7 @@
 
 use crate::maths;
 use crate::parameters::{Distribution, ParameterRow};
-use crate::random::{key_from, key_of};
+use crate::random::{key_from, key_of, uniform};
 use crate::schema::Value;
 use crate::world::{Address, Definition};
 
@@ -195,12 +195,6 @@ pub fn quantile(low: f64, high: f64, distribution: Distribution, u: f64) -> f64 
         Distribution::Fixed => low,
     };
     x.clamp(low, high)
-}
-
-/// A uniform number on (0, 1) at an address.
-#[must_use]
-pub fn uniform(key: u64) -> f64 {
-    ((key >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
 }
 
 /// A column of scenarios.

@@ -148,7 +148,7 @@ fn subtract(from: &mut [f64], times: f64, what: &[f64]) {
 mod tests {
     use super::*;
     use crate::random::key_from;
-    use crate::study::uniform;
+    use crate::random::uniform;
 
     #[test]
     fn it_finds_the_terms_that_are_there_and_no_others() {

@@ -26,8 +26,8 @@
 
 use crate::maths;
 use crate::parameters::Distribution;
-use crate::random::{key_from, key_of};
-use crate::study::{Domain, Factor, Pick, uniform};
+use crate::random::{key_from, key_of, uniform};
+use crate::study::{Domain, Factor, Pick};
 use crate::world::observation::{ObservationRow, Use};
 
 mod emulator;

@@ -2,8 +2,7 @@
 
 use super::emulator::{Emulator, legendre};
 use crate::maths;
-use crate::random::key_from;
-use crate::study::uniform;
+use crate::random::{key_from, uniform};
 
 /// How observations become families: for each family, its quantities, each the positions of its rows.
 pub type Families = Vec<Vec<Vec<usize>>>;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
 use super::keys;
 use crate::calendar::Month;
-use crate::study::{At, Fields, Plan, months_kept};
+use crate::study::{At, Fields, Plan, months_kept, parsed};
 use crate::world::{Origin, Problems, Refusal, SHOWN, Sources, TOML_CAP, read_text, shown};
 
 /// Margins where a claim names none: of a logarithm, a share, a lag in months.
@@ -216,12 +216,7 @@ fn read(path: &Path, sources: &mut Sources, problems: &mut Problems) -> Option<W
     let inside = format!("claims/{stem}.toml");
     let origin = read_text(path, inside, TOML_CAP, sources, problems)?;
     let text = sources.text(origin).to_owned();
-    let (document, errors) = DeTable::parse_recoverable(&text);
-    if let Some(error) = errors.first() {
-        let at = error.span().map_or(origin, |span| origin.at(span.start));
-        problems.add(at, "", format!("not TOML: {}", error.message()));
-        return None;
-    }
+    let document = parsed(&text, origin, problems)?;
     let mut top = Fields::document(document.get_ref(), origin, problems);
     top.only(keys::TOP);
     let title = needed(&mut top, "title", "a title for people");

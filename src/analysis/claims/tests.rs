@@ -34,7 +34,7 @@ const TRUE: Planted =
 
 /// A standard normal number at an address.
 fn normal(parts: &[u64]) -> f64 {
-    let u = ((key_from(parts) >> 12) as f64 + 0.5) / (1_u64 << 52) as f64;
+    let u = crate::random::uniform(key_from(parts));
     maths::normal_quantile(u)
 }
 

@@ -7,6 +7,21 @@ use toml::de::{DeTable, DeValue};
 use super::keys::{Key, names};
 use crate::world::{Origin, Problems, shown};
 
+/// The TOML of `text`, which stands at `origin`; none, and its first mistake noted, if it is not TOML.
+pub(crate) fn parsed<'a>(
+    text: &'a str,
+    origin: Origin,
+    problems: &mut Problems,
+) -> Option<Spanned<DeTable<'a>>> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    if let Some(error) = errors.first() {
+        let at = error.span().map_or(origin, |span| origin.at(span.start));
+        problems.add(at, "", format!("not TOML: {}", error.message()));
+        return None;
+    }
+    Some(document)
+}
+
 /// Something that was written, and where.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct At<T> {

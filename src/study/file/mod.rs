@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
 use crate::parameters::Distribution;
 use crate::world::{Origin, Problems, SourceFile, Sources, TOML_CAP, read_text, shown};
@@ -14,7 +14,7 @@ pub(crate) mod keys;
 
 use factors::{all_priors, factors};
 use fields::word;
-pub(crate) use fields::{At, Fields};
+pub(crate) use fields::{At, Fields, parsed};
 
 /// Largest seed: whole numbers beyond it are not safe in every reader of the tables.
 const SEED_CAP: u64 = i64::MAX as u64;
@@ -240,12 +240,7 @@ pub(super) fn read(
     let inside = format!("studies/{file_name}");
     let origin = text_of(path, inside, TOML_CAP, given, sources, problems)?;
     let text = sources.text(origin).to_owned();
-    let (document, errors) = DeTable::parse_recoverable(&text);
-    if let Some(error) = errors.first() {
-        let at = error.span().map_or(origin, |span| origin.at(span.start));
-        problems.add(at, "", format!("not TOML: {}", error.message()));
-        return None;
-    }
+    let document = parsed(&text, origin, problems)?;
     let mut whole = Fields::document(document.get_ref(), origin, problems);
     let own = matches!(whole.get("study"), Some((DeValue::Table(_), _)));
     let mut top = if own { whole.table("study")? } else { whole };

@@ -1,8 +1,8 @@
 //! Scenarios that are draws of a posterior.
 
 use super::factors::{self, Bases};
-use crate::random::key_of;
-use crate::study::design::{Design, Factor, Pick, uniform};
+use crate::random::{key_of, uniform};
+use crate::study::design::{Design, Factor, Pick};
 use crate::study::file::{AllPriors, Sampling, StudyFile, text_of};
 use crate::world::posterior::{self, POSTERIOR};
 use crate::world::{POSTERIOR_CAP, Problems, Sources, shown};
