@@ -107,6 +107,7 @@ month! {
     }
     allocation {
         allocation::open_month, "Opens the vendors' month.";
+        allocation::roll_over, "Fills orders that wait for an older chip with later ones in stock.";
         allocation::cancel_stale, "Cancels part of the orders that waited too long.";
         allocation::ration, "Rations what is finished among eligible orders, ships and is paid.";
         allocation::update_market, "Updates backlog, waits, forecasts and prices.";

@@ -567,10 +567,10 @@ responses! {
 
     /// Demand that grows faster brings capex, until power binds.
     demand_brings_capex {
-        shock: &[Event("2024-01", ShockKind::DemandGrowth, 2.5, 0, "")],
-        then: &[Move("series.ai_capex_usd_year", "2024-05", "2024-10", Up, 0.1)],
-        not_before: "2024-01",
-        lag: ("2024-01", "2024-01"),
+        shock: &[Event("2023-03", ShockKind::DemandGrowth, 2.0, 0, "")],
+        then: &[Move("series.ai_capex_usd_year", "2023-07", "2023-12", Up, 0.1)],
+        not_before: "2023-03",
+        lag: ("2023-03", "2023-03"),
         off: &[Set("parameters.capital_per_spend.low=0"), Set("capital_per_spend=0")],
     }
 

@@ -118,3 +118,12 @@ fn after_the_letters_of_2025_sales_to_china_stop() {
     let quarter = sales(Month::new(2025, 5), Month::new(2025, 7));
     assert!(quarter <= 0.1 * before, "within a quarter: {quarter} of {before} H100e a month");
 }
+
+/// A licence that is presumed to be approved moves nobody to design a chip that needs none.
+#[test]
+fn no_variant_is_made_where_a_licence_is_as_good_as_granted() {
+    let made = variants(reference());
+    assert!(!made.is_empty());
+    let needless: Vec<_> = made.iter().filter(|v| v.id.contains("third-countries")).collect();
+    assert!(needless.is_empty(), "{needless:?}");
+}

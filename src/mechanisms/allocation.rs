@@ -3,6 +3,11 @@
 //! **Stale orders.** Orders that could ship and are older than h_s months lose the share c of their open units a
 //! month, rounded up; the money goes back to the buyer's unspent budget. Pending orders are the licensing room's.
 //!
+//! **Rolled over.** While an order of a roadmap SKU waits and the vendor has finished chips of a later one that does at least
+//! as much and that nobody ordered, it offers those: m = ⌊n · min(s_A/s_B, P_A/P_B)⌋ chips for n that wait, s the money set aside for
+//! one at today's prices and P the power, at most what is spare, newest first, where nobody has to be asked and no fee is due. The rest of
+//! the money goes back to the buyer.
+//!
 //! **Rationing.** Eligible: no licence needed, or a licence in force with units left; captive vendors serve their
 //! firm alone. A buyer with at least the share x of a SKU's eligible units is *large*. What is at the dock is
 //! split between large and other buyers by (priority × open units; others' priority is 1), no class above its need,
@@ -18,7 +23,8 @@
 //! **Market board.** Forecast F' = F + a_F(orders − F), orders that need a licence at their odds.
 //! Expected output O' = O + a_O(output − O), at least the chips in work / months in work. Wait =
 //! clip((backlog − inventory)⁺/O, 0, w_max), the make-to-order lead when nothing is being made. Price:
-//! ln p += η_p(min(backlog/O, w_max) − b*) − o·[a later generation is on sale], between floor and cap × launch price.
+//! ln p += η_p(min(backlog/O, w_max) − b*) − o·[a later generation is on sale], between floor and cap × launch price, or the
+//! launch price of a later SKU of the vendor that does as much, where that is less.
 //!
 //! **Write-offs.** A SKU with stock and no cleared order and no shipment for h_w months in a row is written off.
 //!
@@ -35,20 +41,22 @@ use crate::entities::chronicle::Chronicle;
 use crate::entities::country::{Bloc, Country};
 use crate::entities::firm::{Firm, Group, Purse};
 use crate::entities::ledger::{Account, Ledger, Outside, Purpose};
-use crate::entities::licence::LicenceBook;
+use crate::entities::licence::{LicenceBook, Quotas};
 use crate::entities::line::Parts;
 use crate::entities::order::{Channel, Clearance, Order, OrderBook, Shipment};
 use crate::entities::rule::{RuleKind, Rulebook, Treatment, Verdict};
 use crate::entities::script::{StockKind, StockRow};
 use crate::entities::site::Site;
 use crate::entities::vendor::{Sales, Vendor};
-use crate::entities::{Clock, CountryId, FirmId, Roster, Settings, Switches};
+use crate::entities::{Clock, CountryId, FirmId, Roster, Settings, SkuId, Switches, VendorId};
 use crate::maths;
 use crate::metric::{Metric, Readings};
 use crate::units::{Count, Money};
 
 /// Dollars in a billion.
 const BILLION: f64 = 1e9;
+/// Marks the ordinal of an order that took the place of another.
+const ROLLED_OVER: u16 = 1 << 15;
 /// Weeks in a month.
 const WEEKS_PER_MONTH: f64 = 52.0 / 12.0;
 
@@ -258,6 +266,123 @@ pub(crate) fn open_month(
     }
 }
 
+/// Fills orders that wait for an older SKU with later chips of the vendor that lie in stock.
+pub(crate) fn roll_over(
+    (clock, settings, roster): (Res<Clock>, Res<Settings>, Res<Roster>),
+    catalogue: Res<Catalogue>,
+    rulebook: Res<Rulebook>,
+    parts: Res<Parts>,
+    mut quotas: ResMut<Quotas>,
+    mut desk: ResMut<SalesDesk>,
+    mut book: ResMut<OrderBook>,
+    firms: Query<&Firm>,
+    sites: Query<&Site>,
+    mut spare: bevy_ecs::prelude::Local<Vec<Count>>,
+    mut later: bevy_ecs::prelude::Local<Vec<(SkuId, Month)>>,
+) {
+    zero(&mut spare, catalogue.skus.len());
+    for (free, made) in spare.iter_mut().zip(&parts.inventory) {
+        *free = *made;
+    }
+    for order in book.orders.iter().filter(|order| order.clearance != Clearance::Pending) {
+        spare[order.sku.index()] -= order.open;
+    }
+    let of_roadmap = |id: SkuId| {
+        matches!(catalogue.sku(id).row.origin, Origin::Roadmap | Origin::Extrapolated)
+    };
+    later.clear();
+    later.extend(
+        catalogue
+            .iter()
+            .filter(|(id, sku)| sku.on_sale && spare[id.index()] > 0 && of_roadmap(*id))
+            .map(|(id, sku)| (id, sku.row.launch)),
+    );
+    if later.is_empty() {
+        return;
+    }
+    later.sort_by_key(|(id, launch)| (std::cmp::Reverse(*launch), id.0));
+    for at in 0..book.orders.len() {
+        let order = &book.orders[at];
+        let waits = order.open > 0 && spare[order.sku.index()] < 0 && of_roadmap(order.sku);
+        let cleared = matches!(order.clearance, Clearance::NotNeeded | Clearance::WithinQuota(_));
+        if !waits || !cleared || order.fee != Money::ZERO {
+            continue;
+        }
+        let (Ok(buyer), Ok(site)) = (
+            firms.get(roster.firms[order.buyer.index()]),
+            sites.get(roster.sites[order.site.index()]),
+        ) else {
+            continue;
+        };
+        let old = catalogue.sku(order.sku);
+        let rule_there = |id: SkuId| {
+            let kind = RuleKind::ChipExport;
+            let rule = rulebook.strictest(kind, id, order.buyer, buyer.home, site.country);
+            rule.filter(|rule| rule.row.treatment > Treatment::Allow)
+        };
+        // Nobody has to be asked: no rule, or a quota and no notice.
+        let free_there = |id: SkuId| {
+            rule_there(id).is_none_or(|rule| {
+                rule.row.treatment == Treatment::Quota
+                    && !rulebook.asks_notice(id, order.buyer, buyer.home, site.country)
+            })
+        };
+        let Some((newer, _)) = later.iter().find(|(id, launch)| {
+            let new = catalogue.sku(*id);
+            new.vendor == old.vendor
+                && *launch > old.row.launch
+                && new.row.tflops_16bit >= old.row.tflops_16bit
+                && spare[id.index()] > 0
+                && free_there(*id)
+        }) else {
+            continue;
+        };
+        let (newer, new) = (*newer, catalogue.sku(*newer));
+        let price = Money::from_amount(new.price_usd, settings.quantum);
+        let quantum = settings.quantum;
+        let attach = order.set_aside.amount(quantum) / order.price.amount(quantum).max(quantum);
+        let set_aside = price.scaled(attach);
+        // Neither more money nor more power than was set aside.
+        let per_chip = (order.set_aside.amount(quantum) / set_aside.amount(quantum).max(quantum))
+            .min(old.row.tdp_w / new.row.tdp_w);
+        let most = spare[newer.index()].min((-spare[order.sku.index()]).min(order.open));
+        let units = maths::whole_below(order.open.min(-spare[order.sku.index()]) as f64 * per_chip)
+            .min(most);
+        if units <= 0 {
+            continue;
+        }
+        let clearance = match rule_there(newer) {
+            None => Clearance::NotNeeded,
+            Some(rule) => {
+                let (chip, year) = ((newer, new), clock.now.year());
+                if !quotas.draw(rule, order.buyer, chip, units, &book.shipped, year) {
+                    continue;
+                }
+                Clearance::WithinQuota(rule.id)
+            }
+        };
+        let given_up = (-maths::whole_below(-(units as f64) / per_chip)).min(order.open);
+        let new_order = Order {
+            sku: newer,
+            // Its own place among the buyer's orders of the month.
+            ordinal: order.ordinal | ROLLED_OVER,
+            open: units,
+            shipped: 0,
+            price,
+            set_aside,
+            clearance,
+            ..order.clone()
+        };
+        let back = order.set_aside.times(given_up) - set_aside.times(units);
+        desk.refunds[order.buyer.index()] += back;
+        desk.cancelled[order.sku.index()] += given_up;
+        spare[newer.index()] -= units;
+        spare[order.sku.index()] += given_up;
+        book.orders[at].open -= given_up;
+        book.place(new_order);
+    }
+}
+
 /// Cancels part of orders that waited too long and could have shipped.
 pub(crate) fn cancel_stale(
     clock: Res<Clock>,
@@ -462,6 +587,7 @@ pub(crate) fn update_market(
     mut chronicle: ResMut<Chronicle>,
     vendors: Query<&Vendor>,
     mut work: bevy_ecs::prelude::Local<(Vec<f64>, Vec<f64>, Vec<Option<Month>>)>,
+    mut tags: bevy_ecs::prelude::Local<Vec<(VendorId, Month, f64, f64)>>,
 ) {
     let (desk, dock, market, parts) = (&mut *desk, &mut *dock, &mut *market, &mut *parts);
     let (units, months, newest) = &mut *work;
@@ -488,10 +614,12 @@ pub(crate) fn update_market(
         months[sku.index()] = ahead.max(months[sku.index()]);
     }
     zero(newest, roster.vendors.len());
+    tags.clear();
     for (_, sku) in catalogue.iter() {
         if sku.on_sale && matches!(sku.row.origin, Origin::Roadmap | Origin::Extrapolated) {
             let latest = &mut newest[sku.vendor.index()];
             *latest = (*latest).max(Some(sku.row.launch));
+            tags.push((sku.vendor, sku.row.launch, sku.row.tflops_16bit, sku.row.price_usd));
         }
     }
     for (s, sku) in catalogue.skus.iter_mut().enumerate() {
@@ -520,7 +648,12 @@ pub(crate) fn update_market(
             let older = newest[sku.vendor.index()].is_some_and(|latest| sku.row.launch < latest);
             let change = p.price_response * (backlog - p.price_target_months)
                 - if older { p.price_obsolescence } else { 0.0 };
-            let launch = sku.row.price_usd;
+            // Nobody pays more for an older chip than the list says for a later one that does as much.
+            let (vendor, since, does) = (sku.vendor, sku.row.launch, sku.row.tflops_16bit);
+            let launch = tags
+                .iter()
+                .filter(|(of, later, more, _)| *of == vendor && *later > since && *more >= does)
+                .fold(sku.row.price_usd, |least, (.., price)| least.min(*price));
             sku.price_usd = (sku.price_usd * maths::exp(change))
                 .clamp(p.price_floor * launch, p.price_cap.max(p.price_floor) * launch);
         }

@@ -21,7 +21,9 @@
 //! With s what the variant does beyond the best free chip of the vendor, over what its best chip of all does, price_v = price · (performance kept)^ξ, m the margin of it, ℓ the months that the cut takes (the
 //! slowest of its attributes) and H the horizon, the project starts iff
 //!
-//! `V = Σ_{j=ℓ+1..H} m · x · s · (1 + r)^(−j/12) > cost of the cut`
+//! `V = ρ Σ_{j=ℓ+1..H} m · x · s · (1 + r)^(−j/12) > cost of the cut`
+//!
+//! with ρ the largest chance of refusal that the rules which catch the parent state (1 where they state none),
 //!
 //! and the variant is better than the best free chip by some factor; of all cuts that with the largest V −
 //! cost is taken. Performance is `train^w · serve^(1−w) · interconnect^e` relative to the
@@ -683,6 +685,12 @@ fn best_variant<'a>(
             .filter(|r| any_clause(&r.clauses, parent) != Verdict::Free)
             .max_by_key(|r| (r.row.announced, r.row.treatment, r.id));
         let Some(rule) = caught else { continue };
+        // Where a licence is as good as granted there is nothing to win by staying below.
+        let barred = rules
+            .iter()
+            .filter(|r| any_clause(&r.clauses, parent) != Verdict::Free)
+            .map(|r| r.row.odds.map_or(1.0, |odds| 1.0 - maths::logistic(odds)))
+            .fold(0.0, f64::max);
         for allowed in 1..=EVERYTHING {
             let marketed = parent.row.marketed_for_datacentre;
             let Some((chip, touched)) = cut(p, clauses, marketed, attributes(&parent.row), allowed)
@@ -706,6 +714,7 @@ fn best_variant<'a>(
             let value = margin
                 * demand
                 * gained
+                * barred
                 * annuity(p.design_discount_rate, months, p.variant_horizon_months);
             let surplus = value - cost;
             if surplus > 0.0 && best.as_ref().is_none_or(|(s, ..)| surplus > *s) {

@@ -10,8 +10,9 @@
 //! `(committed + planned · L · e̅) · (1 + reserve) − power − building`, with committed the draw of
 //! everything installed, waiting, shipped and ordered (MW), planned what the owner's purchases draw
 //! a month, and `e̅ = (e^x − 1)/x`, `x = belief · growth of AI spend · L/12`, the mean growth until
-//! the hall opens. A country's headroom is shared out in proportion. The months that
-//! building takes are log-normal around L.
+//! the hall opens. Up to `conversion_share` of the AI power of January 2022 a year is met by halls that were being
+//! built for general servers: they have their connection and open `conversion_months` after. For the rest a country's
+//! headroom is shared out in proportion. The months that building takes are log-normal around L.
 //!
 //! **Halls.** A chip draws `TDP · overhead · PUE` (MW). Delivered chips are installed in order of
 //! arrival while the sum stays within the site's power; others wait. A chip retires when its age
@@ -76,6 +77,11 @@ crate::parameters! {
         opening_fleet_quarters,
         /// Share of the power that the grid's path would connect within a lead time that was already being built at the start.
         opening_pipeline,
+        /// Halls under construction for general servers that may become AI halls, share of the country's AI power of January
+        /// 2022 a year (share/year).
+        conversion_share,
+        /// Months until such a hall is an AI hall (month).
+        conversion_months,
         /// Power that sites want beyond what their plans need.
         power_reserve,
         /// Growth of a grid's grant to AI when all that is asked for is refused, over that when nothing is, less one, s_R.

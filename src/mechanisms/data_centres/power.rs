@@ -3,6 +3,7 @@
 use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
 use super::DataCentreParameters;
+use crate::calendar::Month;
 use crate::entities::boards::{PowerPlans, RentalMarket, SpendOutlook};
 use crate::entities::chip::{Catalogue, Sku};
 use crate::entities::chronicle::Chronicle;
@@ -75,7 +76,7 @@ pub(crate) fn ask_for_power(
     mut countries: Query<(&Country, &mut Grid)>,
     mut sites: Query<(&Site, &mut Halls)>,
     mut asks: Local<Vec<f64>>,
-    mut by_country: Local<Vec<(f64, f64, f64)>>,
+    mut by_country: Local<Vec<(f64, f64, f64, f64)>>,
     mut streams: Local<Vec<Stream>>,
 ) {
     if !clock.now.ends_quarter() {
@@ -87,18 +88,18 @@ pub(crate) fn ask_for_power(
             streams.push(luck.stream(Purpose::Delay, key_of(&[&site.row.id])));
         }
     }
-    // (months a hall takes, purchases until it opens in months of today's, asked MW)
+    // (months a hall takes, purchases until it opens in months of today's, asked MW, share of an ask that is converted)
     by_country.clear();
     for (country, _) in countries.iter_many(&roster.countries).flatten() {
         let months = country.row.build_months as f64;
         let ahead = months.min(p.power_foresight_months);
         let x = (p.power_growth_belief * outlook.expected_growth * ahead / 12.0).max(0.0);
         let growth = if x > 0.0 { (maths::exp(x) - 1.0) / x } else { 1.0 };
-        by_country.push((months, ahead * growth, 0.0));
+        by_country.push((months, ahead * growth, 0.0, 0.0));
     }
     asks.clear();
     for (index, (site, halls)) in sites.iter_many(&roster.sites).flatten().enumerate() {
-        let (_, purchases, asked) = &mut by_country[site.country.index()];
+        let (_, purchases, asked, _) = &mut by_country[site.country.index()];
         let planned = plans.planned_mw_month.get(index).copied().unwrap_or(0.0);
         let committed = plans.committed_mw.get(index).copied().unwrap_or(0.0);
         let building: f64 = halls.building.iter().map(|(_, mw)| mw).sum();
@@ -111,9 +112,12 @@ pub(crate) fn ask_for_power(
     let mut granted = countries.iter_many_mut(&roster.countries);
     let mut index = 0;
     while let Some(Ok((country, mut grid))) = granted.fetch_next() {
-        let (_, _, asked) = by_country[index];
-        let given = asked.min(grid.headroom_mw.max(0.0));
-        let refused = asked - given;
+        let (_, _, asked, _) = by_country[index];
+        // Halls that were being built for general servers have their connection and are soon done.
+        let converted = asked.min(p.conversion_share * country.row.ai_power_mw * QUARTER_MONTHS / 12.0);
+        let given = (asked - converted).min(grid.headroom_mw.max(0.0));
+        let refused = asked - converted - given;
+        grid.connected_mw += converted;
         if refused > grid.refused_mw && refused > given && grid.refused_mw <= 0.0 {
             chronicle.log(
                 clock.now,
@@ -129,28 +133,37 @@ pub(crate) fn ask_for_power(
         let share = if asked > 0.0 { refused / asked } else { 0.0 };
         grid.pressure += (share - grid.pressure) * (QUARTER_MONTHS / p.power_response_months).min(1.0);
         // From here on the third number is the share of an ask that is granted.
-        by_country[index].2 = if asked > 0.0 { given / asked } else { 0.0 };
+        let of_asked = |mw: f64| if asked > 0.0 { mw / asked } else { 0.0 };
+        (by_country[index].2, by_country[index].3) = (of_asked(given), of_asked(converted));
         index += 1;
     }
     let mut building = sites.iter_many_mut(&roster.sites);
     let mut index = 0;
     while let Some(Ok((site, mut halls))) = building.fetch_next() {
-        let (months, _, share) = by_country[site.country.index()];
-        let mw = asks[index] * share;
-        if mw > 0.0 {
-            let takes = streams[index].month(clock.now).lognormal(months, p.build_delay_sigma);
-            let due = clock.now + maths::whole(takes).max(1) as i32;
-            // A campus is energised hall by hall.
-            let stages = maths::whole(p.build_stages_months).max(1) as i32;
-            for stage in 0..stages {
-                let (month, part) = (due + stage, mw / f64::from(stages));
-                match halls.building.iter_mut().find(|(due, _)| *due == month) {
-                    Some((_, mw)) => *mw += part,
-                    None => halls.building.push((month, part)),
-                }
+        let (months, _, granted, converted) = by_country[site.country.index()];
+        if asks[index] > 0.0 {
+            let late = streams[index].month(clock.now).lognormal(1.0, p.build_delay_sigma);
+            for (share, months) in [(converted, p.conversion_months), (granted, months)] {
+                let due = clock.now + maths::whole(months * late).max(1) as i32;
+                build(&p, &mut halls, asks[index] * share, due);
             }
         }
         index += 1;
+    }
+}
+
+/// Adds halls of `mw` that open from `due` on: a campus is energised hall by hall.
+fn build(p: &DataCentreParameters, halls: &mut Halls, mw: f64, due: Month) {
+    if mw <= 0.0 {
+        return;
+    }
+    let stages = maths::whole(p.build_stages_months).max(1) as i32;
+    for stage in 0..stages {
+        let (month, part) = (due + stage, mw / f64::from(stages));
+        match halls.building.iter_mut().find(|(due, _)| *due == month) {
+            Some((_, mw)) => *mw += part,
+            None => halls.building.push((month, part)),
+        }
     }
 }
 

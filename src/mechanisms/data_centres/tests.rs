@@ -299,6 +299,29 @@ fn grids_grow_to_their_ceiling_and_ration_asks() {
 }
 
 #[test]
+fn halls_for_general_servers_are_converted_first() {
+    // Asked 2.5 as above. 0.4 · 10 / 4 = 1 MW a quarter is converted, within 3 months; of the other 1.5 a grid with 0.75
+    // grants half. Of its 2.2 the first site gets 2.2 / 2.5 = 0.88 soon and 0.66 in a year.
+    let mut world = world();
+    let mut p = world.resource_mut::<DataCentreParameters>();
+    (p.conversion_share, p.conversion_months) = (0.4, 3.0);
+    let mut plans = world.resource_mut::<PowerPlans>();
+    plans.committed_mw = vec![2.0, 0.4];
+    plans.planned_mw_month = vec![0.1, 0.0];
+    let country = world.resource::<Roster>().countries[0];
+    let mut grid = world.get_mut::<Grid>(country).unwrap();
+    grid.headroom_mw = 0.75;
+    let connected = grid.connected_mw;
+    world.run_system_once(ask_for_power).unwrap();
+    let building = halls(&mut world, 0).building.clone();
+    assert_eq!(building.iter().map(|(due, _)| *due).collect::<Vec<_>>(), [NOW + 3, NOW + 12]);
+    assert!((building[0].1 - 0.88).abs() < 1e-9 && (building[1].1 - 0.66).abs() < 1e-9);
+    let grid = world.get::<Grid>(country).unwrap();
+    assert!((grid.connected_mw - connected - 1.0).abs() < 1e-12);
+    assert!(grid.headroom_mw.abs() < 1e-12 && (grid.refused_mw - 0.75).abs() < 1e-9);
+}
+
+#[test]
 fn opening_halls_fleets_and_grids_agree() {
     let (p, row) = (parameters(), country());
     let site = SiteRow {

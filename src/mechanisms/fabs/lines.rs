@@ -209,6 +209,11 @@ pub fn learned_yield(start: f64, end: f64, learned: f64, exponent: f64) -> f64 {
     (end - (end - start) * maths::pow(1.0 + learned.max(0.0), -exponent)).clamp(0.0, 1.0)
 }
 
+/// Capacity of a line, with what is on order.
+fn size(state: &LineState) -> f64 {
+    state.capacity + state.pipeline.iter().map(|(_, amount)| amount).sum::<f64>()
+}
+
 /// Books how lines ran, and orders capacity where work waits.
 pub(crate) fn expand(
     clock: Res<Clock>,
@@ -222,6 +227,11 @@ pub(crate) fn expand(
     mut lines: Query<(&Line, &mut LineState)>,
 ) {
     let works = &mut *works;
+    let sizes: Vec<f64> = lines
+        .iter_many(&roster.lines)
+        .flatten()
+        .map(|(_, state)| size(state))
+        .collect();
     let mut at_work = lines.iter_many_mut(&roster.lines);
     while let Some(Ok((line, mut state))) = at_work.fetch_next() {
         let state = &mut *state;
@@ -232,7 +242,7 @@ pub(crate) fn expand(
         state.cumulative_wafers += busy;
         state.utilisation =
             if facts.capacity > 0.0 { (busy / facts.capacity).min(1.0) } else { 0.0 };
-        let size = state.capacity + state.pipeline.iter().map(|(_, amount)| amount).sum::<f64>();
+        let size = sizes[l];
         state.backlog_months = if size > 0.0 { works.unmet[l] / size } else { 0.0 };
         if !switches.expansion || size <= 0.0 {
             works.expanding[l] = false;
@@ -242,9 +252,12 @@ pub(crate) fn expand(
         let withheld = at(&fears.equipment_withheld, home)
             .max(at(&fears.memory_withheld, home))
             .max(at(&fears.foundry_withheld, home));
+        let ahead = row.expansion_months as f64 + row.cycle_months as f64 - p.plan_horizon_months;
+        let planned = works.planned_short(l, &sizes, p.expansion_foresight, ahead.max(0.0));
+        let waiting = works.unmet[l].max(planned * p.backlog_plan_months) / size;
         let cap = if size > row.late_above { row.growth_cap_late } else { row.growth_cap };
         let growth = (p.expansion_response
-            * (state.backlog_months - p.expansion_target_months).max(0.0)
+            * (waiting - p.expansion_target_months).max(0.0)
             + p.self_reliance_push * withheld * state.utilisation)
             .min(cap * (1.0 - state.equipment_bite));
         let ordered = (growth * size).min(row.capacity_ceiling - size).max(0.0);
@@ -265,11 +278,11 @@ pub(crate) fn expand(
                     outlook
                         .as_ref()
                         .and_then(|outlook| outlook.event)
-                        .filter(|_| state.backlog_months > p.expansion_target_months),
+                        .filter(|_| waiting > p.expansion_target_months),
                     || {
                         format!(
-                            "{} begins to expand: {:.1} months of work wait.",
-                            row.name, state.backlog_months
+                            "{} begins to expand: {waiting:.1} months of work wait or are planned.",
+                            row.name
                         )
                     },
                 );

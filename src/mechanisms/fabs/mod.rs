@@ -41,7 +41,8 @@
 //! e^(g_T·years)·(1 + p_T·withheld)/12 a month: withholding speeds substitution.
 //!
 //! **Expansion**, with *b* the months of work that vendors want and do not get, per unit of capacity C and
-//! pipeline P: ordered = min(g_cap(1 − B), η_x(b − b*)⁺ + r·W·u)·(C + P), at most up to
+//! pipeline P, for packaging and memory at least h_b times what vendors plan to need when capacity ordered now delivers
+//! (expansion and cycle, t months) beyond C + P: Σ_v w (C + P)(n e^(w_x g (t − h_p))/Σ w (C + P) − 1)⁺: ordered = min(g_cap(1 − B), η_x(b − b*)⁺ + r·W·u)·(C + P), at most up to
 //! the ceiling, in after the line's lead time (log-normal around it). The second term is the
 //! drive for self-reliance: W the strongest of the three kinds of withholding from the line's country, u its utilisation.
 //! Above `late_above` the later cap holds.
@@ -52,6 +53,8 @@
 //! Sources: learning curve and cycles as in the lines table; allocation by contract after
 //! TSMC's and memory makers' practice; order-up-to levels are the textbook base-stock rule, approached after
 //! Sterman (1989), Modeling managerial behavior: misperceptions of feedback in a dynamic decision making experiment.
+
+use std::collections::VecDeque;
 
 use bevy_ecs::prelude::{Query, Res, ResMut, Resource};
 
@@ -88,6 +91,8 @@ crate::parameters! {
         tools_pull,
         /// Growth of capacity ordered for each month of excess backlog, η_x.
         expansion_response,
+        /// Share of the trend of vendors' sales beyond their own plans that lines build for, w_x.
+        expansion_foresight,
         /// Backlog that calls for no expansion, b*, in months of capacity.
         expansion_target_months,
         /// Standard deviation of the log of expansion lead times.
@@ -204,12 +209,21 @@ pub struct FabWorks {
     totals: Vec<f64>,
     /// Part of the forecasts of older generations that is still built for, `[vendor]`.
     old_room: Vec<f64>,
+    /// Orders for older generations that the newest is to fill, USD, `[vendor]`.
+    rolled_usd: Vec<f64>,
+    /// Part of the plan that packaging, memory and logic can follow, `[vendor]`.
     phi: Vec<[f64; 3]>,
+    /// Packaging wafers and GB of memory a month that the plan needs, `[vendor]`.
+    need: Vec<[f64; 2]>,
+    /// Part of the plan for which memory will be there when dies started now are used, `[vendor]`.
+    memory_in_time: Vec<f64>,
     /// Forecast revenue of each vendor, smoothed, S̄; 0 before there is any.
     sales_smooth: Vec<f64>,
     /// Believed trend of each vendor's sales, w·g, ln a month.
     trend: Vec<f64>,
     scripted_memory: f64,
+    /// What each memory line started in the months of its cycle, oldest first, `[line]`.
+    cooking: Vec<VecDeque<f64>>,
 }
 
 /// How a line stands at the start of a run.
@@ -409,6 +423,31 @@ impl FabWorks {
     }
 
     /// Spreads what `vendor` lacks over its lines of `kind`, by entitlement.
+    /// What vendors plan to need of line `l` in `months` beyond what it and its like will then have, a month:
+    /// Σ w S (n e^(w_x g t)/Σ w S − 1)⁺, n their need at the planning horizon, g the trend they believe.
+    fn planned_short(&self, l: usize, size: &[f64], foresight: f64, months: f64) -> f64 {
+        let kind = self.facts[l].kind;
+        let part = match kind {
+            LineKind::Packaging => 0,
+            LineKind::Memory => 1,
+            LineKind::Logic => return 0.0,
+        };
+        let mut short = 0.0;
+        for (v, need) in self.need.iter().enumerate() {
+            let here = self.weight(l, v) * size[l];
+            if here <= 0.0 || need[part] <= 0.0 {
+                continue;
+            }
+            let all: f64 = (0..self.lines)
+                .filter(|k| self.facts[*k].kind == kind)
+                .map(|k| self.weight(k, v) * size[k])
+                .sum();
+            let then = need[part] * maths::exp(foresight * self.trend[v].max(0.0) * months);
+            short += here * (then / all - 1.0).max(0.0);
+        }
+        short
+    }
+
     fn ask_for_more(&mut self, kind: LineKind, vendor: usize, short: f64) {
         let entitled = self.entitled(kind, vendor, true);
         if entitled <= 0.0 || short <= 0.0 {
@@ -422,16 +461,30 @@ impl FabWorks {
     }
 }
 
+/// What comes out of a line that takes `cycle` months and starts `started` now. What was under way at the start of a run is
+/// taken to be what was started in its first month.
+fn after_cycle(cooking: &mut VecDeque<f64>, started: f64, cycle: i32) -> f64 {
+    cooking.push_back(started);
+    let months = usize::try_from(cycle).unwrap_or(0);
+    let finished = cooking.front().copied().unwrap_or(0.0);
+    if cooking.len() > months {
+        cooking.pop_front();
+    }
+    finished
+}
+
 /// Writes the metrics of fabrication.
 pub(crate) fn measure(
     roster: Res<Roster>,
     catalogue: Res<Catalogue>,
-    works: Res<FabWorks>,
+    mut works: ResMut<FabWorks>,
     parts: Res<Parts>,
     market: Res<ChipMarket>,
     mut readings: ResMut<Readings>,
     lines: Query<(&Line, &LineState)>,
 ) {
+    let works = &mut *works;
+    works.cooking.resize_with(works.lines, VecDeque::new);
     let (mut packaging, mut memory, mut memory_usd) = (0.0, 0.0, 0.0);
     let (mut price_sum, mut price_weight) = (0.0, 0.0);
     for (line, state) in lines.iter_many(&roster.lines).flatten() {
@@ -441,8 +494,9 @@ pub(crate) fn measure(
         match facts.kind {
             LineKind::Packaging => packaging += busy,
             LineKind::Memory => {
-                memory += busy;
-                memory_usd += busy * facts.price;
+                let finished = after_cycle(&mut works.cooking[l], busy, facts.cycle);
+                memory += finished;
+                memory_usd += finished * facts.price;
                 price_sum += facts.capacity * facts.price;
                 price_weight += facts.capacity;
             }
@@ -484,7 +538,7 @@ pub(crate) fn measure(
 crate::metrics! {
     World {
         PACKAGING_WAFERS = "packaging_wafers", "wafer/month", "Advanced-packaging wafers run this month on all lines, customers outside the model included.";
-        HBM_GB = "hbm_gb", "GB/month", "High-bandwidth memory started this month on all lines, and scripted purchases.";
+        HBM_GB = "hbm_gb", "GB/month", "High-bandwidth memory finished this month on all lines, customers outside the model included, and scripted purchases.";
         HBM_USD = "hbm_usd", "USD/month", "The same in money: each line's GB at its price, scripted purchases at the mean price by capacity.";
     }
     Vendor {

@@ -3,7 +3,7 @@
 use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
 use super::chips::slots;
-use super::{FabWorks, FabsParameters, at, zero};
+use super::{FabWorks, FabsParameters, Product, at, zero};
 use crate::calendar::Month;
 use crate::entities::boards::{ChipMarket, Dock};
 use crate::entities::chip::{Catalogue, Origin};
@@ -11,6 +11,7 @@ use crate::entities::line::{LineKind, Parts};
 use crate::entities::vendor::Vendor;
 use crate::entities::{Clock, DieId, Roster, SkuId};
 use crate::maths;
+use crate::units::Count;
 
 /// Plans demand by SKU, and how much of it each part can follow.
 pub(crate) fn plan(
@@ -36,6 +37,8 @@ pub(crate) fn plan(
     zero(&mut works.gap, skus);
     zero(&mut works.start, skus);
     zero(&mut works.phi, works.vendors);
+    zero(&mut works.memory_in_time, works.vendors);
+    zero(&mut works.need, works.vendors);
     works.last_packaging.resize(works.vendors, 0.0);
     works.last_memory.resize(works.vendors, 0.0);
     let plan_months = p.backlog_plan_months.max(1.0);
@@ -61,7 +64,7 @@ pub(crate) fn plan(
             }
         }
     }
-    retire_old(works, &catalogue, &market, &p, &newest, now);
+    retire_old(works, &catalogue, &market, &dock, &p, &newest, now);
     for (id, sku) in catalogue.iter() {
         let s = id.index();
         let at_hand = (parts.inventory[s] + works.in_work[s]) as f64;
@@ -77,18 +80,19 @@ pub(crate) fn plan(
         let known_ahead = matches!(sku.row.origin, Origin::Roadmap | Origin::Extrapolated)
             && sku.row.end.is_none_or(|end| end > sku.row.launch);
         if sku.on_sale && building {
-            let mut forecast = market.forecast[s];
-            if outclassed(&catalogue, newest[sku.vendor.index()], id) {
-                forecast *= works.old_room[sku.vendor.index()];
+            let v = sku.vendor.index();
+            let (mut forecast, mut open) = (market.forecast[s], at(&dock.likely, s));
+            if outclassed(&catalogue, newest[v], id) {
+                forecast *= works.old_room[v];
+                open *= works.old_room[v];
             }
-            let open = at(&dock.likely, s);
+            if known_ahead && newest[v] == Some(id) {
+                let share = takeover(p.prelaunch_share, -to_launch, p.takeover_months);
+                forecast = forecast.max(share * works.totals[v] / sku.row.price_usd);
+                open += works.rolled_usd[v] / sku.price_usd.max(f64::MIN_POSITIVE);
+            }
             let months = cycle + p.chip_cover_months;
             works.demand[s] = (forecast + (open - at_hand).max(0.0) / plan_months) * ahead;
-            if known_ahead && newest[sku.vendor.index()] == Some(id) {
-                let share = takeover(p.prelaunch_share, -to_launch, p.takeover_months);
-                let planned = share * works.totals[sku.vendor.index()] * ahead / sku.row.price_usd;
-                works.demand[s] = works.demand[s].max(planned);
-            }
             let soon = forecast * maths::exp(trend * months);
             let gap = soon * months + open - at_hand;
             works.gap[s] = gap.max(0.0);
@@ -138,6 +142,23 @@ pub(crate) fn plan(
             }
         }
         let wafers = works.entitled(LineKind::Logic, v, true) + banked;
+        // Dies started now meet the memory that is at hand or under way when they are used: what takes longer than they do
+        // cannot be ordered after them.
+        let in_time = match (works.cycle(LineKind::Logic, v), works.cycle(LineKind::Memory, v)) {
+            (Some(logic), Some(slower)) if slower > logic => {
+                let horizon = f64::from(logic) + p.die_cover_months;
+                let due = now + maths::whole(horizon) as i32;
+                let coming: Count = works
+                    .batches
+                    .iter()
+                    .filter(|b| b.vendor.index() == v && b.product == Product::Memory)
+                    .filter(|b| b.due <= due)
+                    .map(|b| b.amount)
+                    .sum();
+                (parts.memory_gb[v] + coming) as f64 / horizon
+            }
+            _ => f64::INFINITY,
+        };
         let follow = |possible: f64, need: f64| {
             if need > 0.0 { (possible / need).min(1.0) } else { 1.0 }
         };
@@ -146,15 +167,18 @@ pub(crate) fn plan(
             follow(memory, need_memory),
             follow(wafers, need_wafers),
         ];
+        works.memory_in_time[v] = follow(in_time, need_memory);
+        works.need[v] = [need_slots, need_memory];
     }
 }
 
-/// Writes the part of the forecasts of its older generations that each vendor still builds for: what the newest is
-/// planned to take of its sales is not built twice. Variants are made for those who may not have the newest.
+/// Writes the part of the forecasts and orders of its older generations that each vendor still builds for, and the
+/// money of the orders that the newest is to fill: what the newest is planned to take of its sales is not built twice. Variants are made for those who may not have the newest.
 fn retire_old(
     works: &mut FabWorks,
     catalogue: &Catalogue,
     market: &ChipMarket,
+    dock: &Dock,
     p: &FabsParameters,
     newest: &[Option<SkuId>],
     now: Month,
@@ -170,6 +194,15 @@ fn retire_old(
         let age = newest[v].map_or(0, |id| now - catalogue.sku(id).row.launch);
         let room = works.totals[v] * (1.0 - takeover(p.prelaunch_share, age, p.takeover_months));
         *old = if *old > room { room / *old } else { 1.0 };
+    }
+    // Orders for the old that are not built for are filled with the newest.
+    zero(&mut works.rolled_usd, works.vendors);
+    for (id, sku) in catalogue.iter() {
+        let v = sku.vendor.index();
+        if sku.on_sale && outclassed(catalogue, newest[v], id) {
+            let open = at(&dock.likely, id.index());
+            works.rolled_usd[v] += (1.0 - works.old_room[v]) * open * sku.price_usd;
+        }
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) fn grow_spend(
         }
     }
     let first = clock.elapsed() == 0;
+    let priced = months_priced(&script, &clock);
     let (mut before, mut after, mut most, mut free) = (0.0, 0.0, 0.0, 0.0);
     let mut each = countries.iter_many_mut(&roster.countries);
     while let Some(Ok((country, mut demand))) = each.fetch_next() {
@@ -47,7 +48,7 @@ pub(crate) fn grow_spend(
         before += demand.spend_usd_year;
         if !first {
             let growth = scripted_growth(&p, &script, &clock, &country.row.id)
-                * pace(&p, demand, clock.elapsed());
+                * pace(&p, demand, priced);
             free += growth * demand.spend_usd_year;
             demand.spend_usd_year *= maths::exp(growth * room(&p, demand) / 12.0);
         }
@@ -83,10 +84,22 @@ fn room(p: &MarketParameters, demand: &Demand) -> f64 {
     (1.0 - maths::pow(f, p.spend_saturation_shape)).max(0.0)
 }
 
+/// Months for which prices have told planners something: since demand was first discovered, because what hardly
+/// anybody buys has no price to learn from; since the start where no event discovers it.
+fn months_priced(script: &Script, clock: &Clock) -> i32 {
+    let discovered = script
+        .shocks
+        .iter()
+        .filter(|shock| shock.kind == ShockKind::DemandGrowth && shock.month <= clock.now)
+        .map(|shock| clock.now - shock.month)
+        .max();
+    clock.elapsed().min(discovered.unwrap_or(i32::MAX))
+}
+
 /// pace^ν from the fall of the ln quality-adjusted price over twelve months; 1 until a
 /// year of prices is known.
-fn pace(p: &MarketParameters, demand: &Demand, elapsed: i32) -> f64 {
-    if elapsed <= 12 || p.spend_pace_exponent == 0.0 || p.spend_pace_reference <= 0.0 {
+fn pace(p: &MarketParameters, demand: &Demand, priced: i32) -> f64 {
+    if priced <= 12 || p.spend_pace_exponent == 0.0 || p.spend_pace_reference <= 0.0 {
         return 1.0;
     }
     let fall = demand.ln_price_history[12] - demand.ln_price_history[0];
@@ -202,6 +215,8 @@ fn best_within_reach(p: &MarketParameters, t: &Trading, renowns: &[f64], c: usiz
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calendar::Month;
+    use crate::entities::script::ShockRow;
 
     fn demand(spend: f64, max: f64) -> Demand {
         Demand {
@@ -238,6 +253,28 @@ mod tests {
         // A rise is clipped at the lowest pace: 0.1^0.5 = 0.31623.
         d.ln_price_history[0] = 3.0;
         assert!((pace(&p, &d, 20) - 0.316_227_766).abs() < 1e-9);
+    }
+
+    #[test]
+    fn prices_tell_from_the_discovery_of_demand_on() {
+        let start = Month::new(2022, 1);
+        let at = |months: i32| Clock { start, now: start + months, end: start + 60 };
+        let mut script = Script::default();
+        assert_eq!(months_priced(&script, &at(20)), 20);
+        script.shocks.push(ShockRow {
+            id: "found".to_owned(),
+            name: String::new(),
+            month: start + 11,
+            kind: ShockKind::DemandGrowth,
+            subjects: Vec::new(),
+            quantity: 1.5,
+            months: None,
+            caused_by: None,
+            source: String::new(),
+        });
+        // Before anybody knows of it the start counts; after it, the months since.
+        assert_eq!(months_priced(&script, &at(10)), 10);
+        assert_eq!(months_priced(&script, &at(20)), 9);
     }
 
     #[test]

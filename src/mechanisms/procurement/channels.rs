@@ -692,7 +692,7 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
             found.push(Candidate {
                 channel: Channel::Grey,
                 cost,
-                admitted: 1.0,
+                admitted: 1.0 - p.guidance_reaches_brokers * (1.0 - admitted),
                 hazard: 0.0,
                 usd_per_work: system_usd * (1.0 + premium) / work,
                 pooled: false,

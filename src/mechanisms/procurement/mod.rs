@@ -91,6 +91,8 @@ crate::parameters! {
         smallest_order_chips,
         /// Cost of a month's wait, as a share of price.
         waiting_cost,
+        /// Share of what guidance keeps from imports that it keeps from brokers too (share).
+        guidance_reaches_brokers,
         /// Weight of training in the work that chips are valued for.
         train_weight,
         /// Service life of an accelerator.
@@ -481,6 +483,9 @@ pub(crate) fn place_orders(
         let again = purse.unspent.scaled(p.unspent_use).max(Money::ZERO);
         purse.unspent += fresh;
         let budget = if plan > Money::ZERO { fresh + again } else { Money::ZERO };
+        // Money that is offered again and again needs a hall once.
+        let first_offered =
+            if budget > Money::ZERO { fresh.amount(quantum) / budget.amount(quantum) } else { 0.0 };
 
         // Anticipation: money spent ahead on what a coming clause would catch.
         let fear: f64 = candidates.iter().map(|c| c.share * c.hazard).sum();
@@ -581,7 +586,7 @@ pub(crate) fn place_orders(
             for room in &*rooms {
                 let share =
                     if weight > 0.0 { room.build_share / weight } else { 1.0 / rooms.len() as f64 };
-                planned[room.site.index()] += wanted as f64 * share * room.chip_mw;
+                planned[room.site.index()] += wanted as f64 * share * room.chip_mw * first_offered;
             }
             let mut left = wanted;
             channels::fill(&mut rooms, wanted, |room, units| {
