@@ -41,23 +41,27 @@ struct Bar {
     narrower: Option<(f64, f64)>,
     skilled: usize,
     compared: usize,
+    /// The same against a forecaster who knows what the posterior knows.
+    skilled_alike: usize,
+    compared_alike: usize,
     events: (usize, usize),
 }
 
 impl Bar {
     fn of(f: &Findings<'_>) -> Self {
         let all = f.family(ALL, Use::Test, false);
-        let families: Vec<f64> = f
-            .families
-            .iter()
-            .filter(|x| x.role == Use::Test && !x.free && x.name != ALL)
-            .filter_map(|x| x.tally.skill())
-            .collect();
+        let families =
+            || f.families.iter().filter(|x| x.role == Use::Test && !x.free && x.name != ALL);
+        let skills: Vec<f64> = families().filter_map(|x| x.tally.skill()).collect();
+        let alike: Vec<f64> = families().filter_map(|x| x.skill_from_fit).collect();
+        let better = |skills: &[f64]| skills.iter().filter(|skill| **skill > 0.0).count();
         Self {
             coverage: all.and_then(|x| x.tally.covered),
             narrower: all.and_then(|x| x.width.zip(x.naive_width)),
-            skilled: families.iter().filter(|skill| **skill > 0.0).count(),
-            compared: families.len(),
+            skilled: better(&skills),
+            compared: skills.len(),
+            skilled_alike: better(&alike),
+            compared_alike: alike.len(),
             events: (f.events.iter().filter(|e| e.passed).count(), f.events.len()),
         }
     }
@@ -82,8 +86,9 @@ impl Bar {
             (format!("Median width of these bands against naive ones: {widths}"), narrower),
             (
                 format!(
-                    "CRPS skill is positive in {} of {} families of test rows (wanted: two thirds)",
-                    self.skilled, self.compared
+                    "CRPS skill is positive in {} of {} families of test rows (wanted: two thirds) against one who \
+                     knows every earlier row; in {} of {} against one who knows the fit rows only, as the model does",
+                    self.skilled, self.compared, self.skilled_alike, self.compared_alike
                 ),
                 skilled,
             ),
