@@ -119,7 +119,8 @@ pub(crate) fn enact_rules(
 ) {
     let book = &mut *book;
     let now = clock.now;
-    let mut changed = false;
+    // Whether any fact of a rule changed, and whether any came into force or ended.
+    let (mut changed, mut moved) = (false, clock.elapsed() == 0);
     for at in 0..book.rules.len() {
         let cause = book.rules[at].caused_by.and_then(|c| book.rules[c.index()].event);
         let rule = &mut book.rules[at];
@@ -152,7 +153,7 @@ pub(crate) fn enact_rules(
         }
         if in_force != rule.in_force {
             rule.in_force = in_force;
-            changed = true;
+            (changed, moved) = (true, true);
             let kind = if in_force { "rule_in_force" } else { "rule_ended" };
             chronicle.log(now, kind, names, (1.0, "rule"), rule.event, || {
                 let verb = if in_force { "is in force" } else { "has ended" };
@@ -174,8 +175,10 @@ pub(crate) fn enact_rules(
         changed |= catches != book.catches[at];
         book.catches[at] = catches;
     }
-    if changed {
+    if moved {
         book.sort_lanes(roster.countries.len());
+    }
+    if changed {
         book.revision += 1;
     }
 }

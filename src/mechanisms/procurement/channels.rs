@@ -90,6 +90,10 @@ pub(crate) struct Place {
     pub build_share: f64,
     /// The rule that governs a delivery here.
     pub rule: Option<RuleId>,
+    /// Committed over all power, as [`fill`] finds it.
+    pub filled: f64,
+    /// Chips that fit, as [`fill`] goes on.
+    pub fits: i64,
 }
 
 /// Prices, waits and performance of this month.
@@ -164,8 +168,11 @@ impl Prices {
             let wait = chips.wait_months.get(id.index()).copied().unwrap_or(0.0);
             self.wait.push(if wait.is_finite() { wait.max(0.0) } else { 0.0 });
         }
-        self.value.clear();
-        self.value.extend(self.work.iter().map(|work| concentrated(*work, best, p.concentration)));
+        // Only what is on sale is compared.
+        self.value.resize(self.work.len(), 0.0);
+        for id in &self.on_sale {
+            self.value[id.index()] = concentrated(self.work[id.index()], best, p.concentration);
+        }
     }
 
     /// Host, hall and lifetime energy of a chip in a country, USD.
@@ -204,7 +211,10 @@ pub(super) struct Access {
     /// State of the rulebook that the table was made from: in force or not, by rule.
     in_force: Vec<bool>,
     enforced: bool,
-    skus: usize,
+    /// Rules that may govern a delivery of chips.
+    governing: Vec<RuleId>,
+    /// Whether the row of a SKU has been worked out, `[sku]`.
+    known: Vec<bool>,
     /// Countries of delivery of firm i: `pairs[first[i]..first[i + 1]]`, home first.
     first: Vec<usize>,
     pairs: Vec<CountryId>,
@@ -231,8 +241,8 @@ pub(super) struct Access {
 }
 
 impl Access {
-    /// Remakes the table when rules or enforcement have changed since last month; new SKUs come at
-    /// its end.
+    /// Forgets the table when rules or enforcement have changed since last month, and works out the rows
+    /// of SKUs on sale and of their parents: nobody asks for others.
     pub fn refresh<'a, I: Iterator<Item = CountryId>>(
         &mut self,
         enforced: bool,
@@ -250,20 +260,29 @@ impl Access {
             self.enforced = enforced;
             self.pair_up(rulebook, prices, firms, sites_of);
         }
-        for (id, sku) in catalogue.iter().skip(self.skus) {
-            for at in 0..self.pairs.len() {
-                let (rule, duty) = match self.buyers[at] {
-                    (_, Some(like)) => {
-                        let like = id.index() * self.pairs.len() + like;
-                        (self.export[like], self.duty[like])
-                    }
-                    (firm, None) => self.work_out(firm, self.pairs[at], (id, sku), rulebook, prices),
-                };
-                self.export.push(rule);
-                self.duty.push(duty);
+        self.known.resize(catalogue.skus.len(), false);
+        self.export.resize(catalogue.skus.len() * self.pairs.len(), FREE);
+        self.duty.resize(catalogue.skus.len() * self.pairs.len(), 0.0);
+        for id in &prices.on_sale {
+            for id in [Some(*id), catalogue.sku(*id).parent].into_iter().flatten() {
+                if !std::mem::replace(&mut self.known[id.index()], true) {
+                    self.work_out_row((id, catalogue.sku(id)), rulebook, prices);
+                }
             }
         }
-        self.skus = catalogue.skus.len();
+    }
+
+    /// Works out the row of a SKU.
+    fn work_out_row(&mut self, (id, sku): (SkuId, &Sku), rulebook: &Rulebook, prices: &Prices) {
+        let row = id.index() * self.pairs.len();
+        for at in 0..self.pairs.len() {
+            let (rule, duty) = match self.buyers[at] {
+                (_, Some(like)) => (self.export[row + like], self.duty[row + like]),
+                (firm, None) => self.work_out(firm, self.pairs[at], (id, sku), rulebook, prices),
+            };
+            self.export[row + at] = rule;
+            self.duty[row + at] = duty;
+        }
     }
 
     /// Lists who may take delivery where, and forgets what was known of it.
@@ -274,9 +293,15 @@ impl Access {
         firms: impl Iterator<Item = (FirmId, CountryId)>,
         sites_of: impl Fn(FirmId) -> I + 'a,
     ) {
-        self.skus = 0;
+        self.known.clear();
         self.in_force.clear();
         self.in_force.extend(rulebook.rules.iter().map(|rule| rule.in_force));
+        self.governing.clear();
+        self.governing.extend(rulebook.rules.iter().filter_map(|rule| {
+            let of_chips =
+                matches!(rule.row.kind, RuleKind::ChipExport | RuleKind::EntityListing);
+            (rule.in_force && of_chips).then_some(rule.id)
+        }));
         self.countries = prices.countries.len();
         self.first.clear();
         self.pairs.clear();
@@ -353,8 +378,12 @@ impl Access {
         stances: impl Iterator<Item = f64>,
     ) {
         let firms = self.homes.len();
-        self.seen.clear();
+        // Only rules that govern are asked about: what stands in the rows of others is old.
         self.seen.resize(rulebook.rules.len() * self.countries, (0.0, 0.0));
+        for rule in &self.governing {
+            let from = rule.index() * self.countries;
+            self.seen[from..from + self.countries].fill((0.0, 0.0));
+        }
         self.used.clear();
         self.used.resize(rulebook.rules.len() * firms, 0.0);
         self.used_tpp.clear();
@@ -382,19 +411,19 @@ impl Access {
                 self.used[rule.index() * firms + buyer.index()] = *granted as f64;
             }
         }
-        self.used_all.clear();
-        for rule in 0..rulebook.rules.len() {
-            self.used_all.push(self.used[rule * firms..(rule + 1) * firms].iter().sum());
+        self.used_all.resize(rulebook.rules.len(), 0.0);
+        for rule in self.governing.iter().map(|rule| rule.index()) {
+            self.used_all[rule] = self.used[rule * firms..(rule + 1) * firms].iter().sum();
         }
         for ((rule, year), (_, tpp)) in &quotas.by_rule {
             if *year == clock.now.year() {
                 self.used_tpp[rule.index()] = *tpp;
             }
         }
-        self.odds.clear();
+        self.odds.resize(rulebook.rules.len() * self.countries, 0.0);
         self.stances.clear();
         self.stances.extend(stances);
-        for (index, rule) in rulebook.rules.iter().enumerate() {
+        for rule in self.governing.iter().map(|rule| &rulebook.rules[rule.index()]) {
             let h = self.stances.get(rule.issuer.index()).copied().unwrap_or(0.0);
             let reviewed = |odds: f64| {
                 let odds = maths::logistic(odds - p.approval_stance_slope * h);
@@ -411,15 +440,16 @@ impl Access {
                 }
             };
             let certain = prior == 0.0 || prior == 1.0;
-            for home in 0..self.countries {
-                let (granted, decided) = self.seen[index * self.countries + home];
-                let weight = p.approval_prior_applications;
-                let odds = if certain || weight + decided <= 0.0 {
+            let weight = p.approval_prior_applications;
+            let row = rule.id.index() * self.countries..(rule.id.index() + 1) * self.countries;
+            for (odds, (granted, decided)) in
+                self.odds[row.clone()].iter_mut().zip(&self.seen[row])
+            {
+                *odds = if certain || weight + decided <= 0.0 {
                     prior
                 } else {
                     (weight * prior + granted) / (weight + decided)
                 };
-                self.odds.push(odds);
             }
         }
     }
@@ -431,6 +461,7 @@ impl Access {
 
     /// The rule that governs a delivery to pair `at`.
     fn rule(&self, at: usize, sku: SkuId) -> Option<RuleId> {
+        debug_assert!(self.known[sku.index()], "a chip that nobody was to ask about");
         let rule = self.export[sku.index() * self.pairs.len() + at];
         (rule != FREE).then_some(RuleId(rule))
     }
@@ -750,7 +781,7 @@ fn coming(fears: &Fears, sku: SkuId, home: CountryId) -> f64 {
 /// Keeps the three cheapest SKUs of each vendor and channel.
 fn keep_best(found: &mut Vec<Candidate>, from: usize) {
     let nest = |c: &Candidate| (c.channel as usize, c.vendor);
-    found[from..].sort_by(|a, b| {
+    found[from..].sort_unstable_by(|a, b| {
         nest(a).cmp(&nest(b)).then(a.cost.total_cmp(&b.cost)).then(a.sku.cmp(&b.sku))
     });
     let (mut kept, mut run) = (from, 0);
@@ -806,11 +837,17 @@ pub(super) fn share_out(
     }
     // Candidates of one platform (a chip that may still be imported, and its variant) part what it has by 1/c.
     let mut known = 0.0;
+    let variants = candidates.iter().any(|c| c.platform != c.sku);
     for at in 0..candidates.len() {
-        let slot = candidates[at].slot();
-        let alike = candidates.iter().filter(|c| c.slot() == slot);
-        let part = candidates[at].cost.recip() / alike.map(|c| c.cost.recip()).sum::<f64>();
-        candidates[at].share = habit[slot] * part;
+        let (slot, own) = (candidates[at].slot(), candidates[at].cost.recip());
+        // Only variants share a platform with another chip.
+        let all = if variants {
+            let alike = candidates.iter().filter(|c| c.slot() == slot);
+            alike.map(|c| c.cost.recip()).sum::<f64>()
+        } else {
+            own
+        };
+        candidates[at].share = habit[slot] * (own / all);
         known += candidates[at].share;
     }
     if known <= 0.0 {
@@ -966,6 +1003,8 @@ pub(super) fn find_rooms(
             ),
             build_share: site.row.build_share,
             rule,
+            filled: 0.0,
+            fits: 0,
         });
     }
 }
@@ -974,9 +1013,6 @@ pub(super) fn find_rooms(
 /// the mean, the roomiest ones take the rest, as far as power reaches.
 pub(super) fn fill(rooms: &mut [Place], wanted: i64, mut place: impl FnMut(&Place, i64)) {
     const EMPTIEST: usize = 2;
-    let fill_of = |room: &Place| {
-        if room.power_mw > 0.0 { room.committed_mw / room.power_mw } else { f64::INFINITY }
-    };
     let fits = |room: &Place| {
         if room.room_mw == f64::INFINITY || room.chip_mw <= 0.0 {
             i64::MAX
@@ -985,30 +1021,34 @@ pub(super) fn fill(rooms: &mut [Place], wanted: i64, mut place: impl FnMut(&Plac
         }
     };
     let (mut committed, mut power) = (0.0, 0.0);
-    for room in rooms.iter() {
+    for room in rooms.iter_mut() {
         committed += room.committed_mw;
         power += room.power_mw;
+        room.fits = fits(room);
+        room.filled =
+            if room.power_mw > 0.0 { room.committed_mw / room.power_mw } else { f64::INFINITY };
     }
     let Some(first) = rooms.first() else { return };
     let mean = if power > 0.0 { (committed + wanted as f64 * first.chip_mw) / power } else { 0.0 };
-    rooms.sort_by(|a, b| fill_of(a).total_cmp(&fill_of(b)).then(a.site.cmp(&b.site)));
+    rooms.sort_unstable_by(|a, b| a.filled.total_cmp(&b.filled).then(a.site.cmp(&b.site)));
     let mut left = wanted;
     let mut given = [0_i64; EMPTIEST];
     if rooms.len() > EMPTIEST {
         for (room, given) in rooms.iter_mut().zip(given.iter_mut()) {
-            let short = (mean - fill_of(room)) * room.power_mw;
+            let short = (mean - room.filled) * room.power_mw;
             let share = if short > 0.0 { maths::whole((short / room.chip_mw).ceil()) } else { 0 };
-            *given = share.min(fits(room)).min(left);
+            *given = share.min(room.fits).min(left);
             left -= *given;
             room.room_mw -= *given as f64 * room.chip_mw;
+            room.fits = fits(room);
         }
     }
     // The rest by room; a site that was already given some gets one order for both parts.
     while left > 0 {
         let roomiest =
-            (0..rooms.len()).max_by_key(|i| (fits(&rooms[*i]), std::cmp::Reverse(rooms[*i].site)));
+            (0..rooms.len()).max_by_key(|i| (rooms[*i].fits, std::cmp::Reverse(rooms[*i].site)));
         let Some(roomiest) = roomiest else { break };
-        let units = fits(&rooms[roomiest]).min(left);
+        let units = rooms[roomiest].fits.min(left);
         if units <= 0 {
             break;
         }
@@ -1016,6 +1056,7 @@ pub(super) fn fill(rooms: &mut [Place], wanted: i64, mut place: impl FnMut(&Plac
         let extra = given.get_mut(roomiest).filter(|_| rooms.len() > EMPTIEST).map(std::mem::take);
         place(&rooms[roomiest], units + extra.unwrap_or(0));
         rooms[roomiest].room_mw = 0.0;
+        rooms[roomiest].fits = fits(&rooms[roomiest]);
     }
     if rooms.len() > EMPTIEST {
         for (room, units) in rooms.iter().zip(given) {

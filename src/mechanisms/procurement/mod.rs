@@ -55,7 +55,7 @@ use crate::entities::licence::{LicenceBook, Quotas};
 use crate::entities::order::{Channel, Clearance, Order, OrderBook};
 use crate::entities::regulator::Stance;
 use crate::entities::rule::{RuleKind, Rulebook, Treatment};
-use crate::entities::script::{Script, ShockKind};
+use crate::entities::script::{Script, ShockKind, ShockRow};
 use crate::entities::site::{Halls, Site, chip_mw};
 use crate::entities::vendor::{Sales, Vendor};
 use crate::entities::{Clock, FirmId, Roster, Settings, Switches, VendorId};
@@ -309,6 +309,8 @@ pub(crate) fn price_channels(
     channels.ranges.clear();
     channels.reference_usd.clear();
     channels.lost.clear();
+    // Without any, which is most months, this asks for no memory.
+    let shocks: Vec<&ShockRow> = script.at_work(ShockKind::ChipPrice, clock.now).collect();
     let mut all = firms.iter_many_mut(&roster.firms);
     while let Some(Ok((firm, mut purse))) = all.fetch_next() {
         let from = channels.candidates.len();
@@ -324,7 +326,7 @@ pub(crate) fn price_channels(
             fears: &fears,
             grey: &grey,
             rental: &rental,
-            surcharge: surcharge(&script, &clock, firm),
+            surcharge: surcharge(&shocks, firm),
         };
         let seen = channels::survey(
             firm,
@@ -410,11 +412,10 @@ pub(crate) fn price_channels(
 }
 
 /// Factor of scripted price shocks on chips of each vendor for this firm: (vendor id or none, factor).
-fn surcharge<'a>(script: &'a Script, clock: &Clock, firm: &'a Firm) -> impl Fn(&str) -> f64 + 'a {
-    let now = clock.now;
+fn surcharge<'a>(shocks: &'a [&ShockRow], firm: &'a Firm) -> impl Fn(&str) -> f64 + 'a {
     move |vendor: &str| {
-        script
-            .at_work(ShockKind::ChipPrice, now)
+        shocks
+            .iter()
             .filter(|shock| {
                 let named = |id: &str| shock.subjects.iter().any(|s| s == id);
                 shock.subjects.is_empty() || named(&firm.row.id) || named(vendor)
@@ -519,7 +520,7 @@ pub(crate) fn place_orders(
         }
 
         // Dearest channel first; what does not fill a server goes on to the next cheaper one.
-        candidates.sort_by(|a, b| b.cost.total_cmp(&a.cost).then(b.key().cmp(&a.key())));
+        candidates.sort_unstable_by(|a, b| b.cost.total_cmp(&a.cost).then(b.key().cmp(&a.key())));
         let mut carried = Money::ZERO;
         let mut purse_left = budget + ahead;
         let mut obtained = 0.0;

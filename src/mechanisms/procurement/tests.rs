@@ -669,6 +669,8 @@ fn places_fill_evenly_and_never_beyond_their_power() {
         chip_mw: 0.001,
         build_share: 0.0,
         rule: None,
+        filled: 0.0,
+        fits: 0,
     };
     // 10, 20 and 70 MW empty, 10 000 chips of 1 kW (10 MW): 10 % of each: 1 000, 2 000, 7 000.
     let mut rooms = vec![place(0, 10.0, 0.0), place(1, 20.0, 0.0), place(2, 70.0, 0.0)];
