@@ -82,12 +82,13 @@ pub(crate) fn check_books(
     mut first: ResMut<FirstBreach>,
     mut placed: Local<Vec<Count>>,
     mut escrow: Local<Vec<Money>>,
+    mut ended: Local<usize>,
 ) {
     let found = chips(&roster, &catalogue, &parts, &book, &retirements, &sites, &mut placed)
         .and_then(|()| dies_and_memory(&parts))
         .and_then(|()| money(&ledger))
         .and_then(|()| actors(&roster, &book, &sites, &firms, &mut escrow))
-        .and_then(|()| papers(&licences))
+        .and_then(|()| papers(&licences, &mut ended))
         .and_then(|()| finite(&readings));
     if let Err((law, entity, left, right)) = found {
         first.note(Breach { month: clock.now, law, entity, left, right });
@@ -208,15 +209,22 @@ fn actors(
     Ok(())
 }
 
-fn papers(licences: &LicenceBook) -> Law {
+/// `ended` applications at the head of the book were in order when they ended; they no longer change.
+fn papers(licences: &LicenceBook, ended: &mut usize) -> Law {
+    let over = |outcome| {
+        matches!(outcome, Outcome::Denied | Outcome::Withdrawn | Outcome::Expired | Outcome::Used)
+    };
     let mut pending = 0;
-    for application in &licences.applications {
+    let mut all_over = true;
+    for application in licences.applications.iter().skip(*ended) {
         let name = || format!("application {}", application.id);
         at_most("shipped is granted", name, application.shipped, application.granted)?;
         at_most("granted was applied for", name, application.granted, application.units)?;
         let waits = application.outcome == Outcome::Pending;
         equal("what is decided is not pending", name, application.decided.is_none(), waits)?;
         pending += usize::from(waits);
+        all_over &= over(application.outcome);
+        *ended += usize::from(all_over);
     }
     equal(
         "pending applications are listed",

@@ -63,6 +63,39 @@ pub struct Halls {
     pub cohorts: Vec<Cohort>,
     /// Delivered chips that wait for power, in order of arrival.
     pub warehouse: Vec<Cohort>,
+    /// How often installed chips were taken out: sums over cohorts from before no longer hold.
+    pub removals: u32,
+}
+
+/// The power that a site's cohorts draw, added up in their order. Cohorts of past quarters only ever
+/// leave, so their sum is kept until some do.
+#[derive(Clone, Copy, Debug)]
+pub struct DrawSum {
+    cohorts: usize,
+    mw: f64,
+    removals: u32,
+}
+
+impl Default for DrawSum {
+    fn default() -> Self {
+        // Where the library's sums begin.
+        Self { cohorts: 0, mw: -0.0, removals: 0 }
+    }
+}
+
+impl DrawSum {
+    /// `Σ count · draw` over the cohorts of `halls`, in `quarter`; `draw` must never change.
+    pub fn of(&mut self, halls: &Halls, quarter: i32, draw: impl Fn(SkuId) -> f64) -> f64 {
+        if self.removals != halls.removals || self.cohorts > halls.cohorts.len() {
+            *self = Self { removals: halls.removals, ..Self::default() };
+        }
+        let add = |mw: f64, c: &Cohort| mw + c.count as f64 * draw(c.sku);
+        let rest = &halls.cohorts[self.cohorts..];
+        let past = rest.iter().take_while(|c| c.quarter < quarter).count();
+        self.mw = rest[..past].iter().fold(self.mw, add);
+        self.cohorts += past;
+        rest[past..].iter().fold(self.mw, add)
+    }
 }
 
 /// Power that one chip draws from the grid at full load, MW: `TDP × overhead × PUE`, overhead the
@@ -74,6 +107,7 @@ pub struct Halls {
 /// assert!((mw - 0.001421).abs() < 1e-12);
 /// ```
 #[must_use]
+#[inline]
 pub fn chip_mw(tdp_w: f64, overhead: f64, pue: f64) -> f64 {
     const WATTS_A_MEGAWATT: f64 = 1e6;
     tdp_w * overhead * pue / WATTS_A_MEGAWATT

@@ -2,7 +2,7 @@
 
 use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
-use super::DataCentreParameters;
+use super::{DataCentreParameters, FleetTally};
 use crate::calendar::Month;
 use crate::entities::boards::{PowerPlans, RentalMarket, SpendOutlook};
 use crate::entities::chip::{Catalogue, Sku};
@@ -10,14 +10,13 @@ use crate::entities::chronicle::Chronicle;
 use crate::entities::country::{Country, Grid};
 use crate::entities::firm::Purse;
 use crate::entities::script::{Script, ShockKind};
-use crate::entities::site::{Cohort, Halls, Retirements, Site, chip_mw, energy_usd_year};
+use crate::entities::site::{Cohort, DrawSum, Halls, Retirements, Site, chip_mw, energy_usd_year};
 use crate::entities::vendor::{Sales, Vendor};
 use crate::entities::{Clock, Roster, SkuId, Switches};
 use crate::maths;
 use crate::random::{Luck, Purpose, Stream, key_of};
 
 const QUARTER_MONTHS: f64 = 3.0;
-
 /// Lets every grid's grant to AI grow by a month.
 pub(crate) fn grow_grids(
     clock: Res<Clock>,
@@ -158,12 +157,23 @@ fn build(p: &DataCentreParameters, halls: &mut Halls, mw: f64, due: Month) {
         return;
     }
     let stages = maths::whole(p.build_stages_months).max(1) as i32;
+    let mut next = 0;
     for stage in 0..stages {
         let (month, part) = (due + stage, mw / f64::from(stages));
-        match halls.building.iter_mut().find(|(due, _)| *due == month) {
-            Some((_, mw)) => *mw += part,
-            None => halls.building.push((month, part)),
-        }
+        // Each month stands there once; most often it is the one after the last one.
+        let here = |at: &usize| halls.building.get(*at).is_some_and(|b| b.0 == month);
+        let found = Some(next).filter(here);
+        let found = found.or_else(|| halls.building.iter().position(|(due, _)| *due == month));
+        next = match found {
+            Some(at) => {
+                halls.building[at].1 += part;
+                at + 1
+            }
+            None => {
+                halls.building.push((month, part));
+                halls.building.len()
+            }
+        };
     }
 }
 
@@ -204,6 +214,7 @@ pub(crate) fn retire_chips(
     p: Res<DataCentreParameters>,
     catalogue: Res<Catalogue>,
     market: Res<RentalMarket>,
+    tally: Res<FleetTally>,
     mut retirements: ResMut<Retirements>,
     vendors: Query<(&Vendor, &Sales)>,
     countries: Query<&Country>,
@@ -236,22 +247,26 @@ pub(crate) fn retire_chips(
     let life = maths::whole(p.chip_life_months / QUARTER_MONTHS).max(1) as i32;
     let mut all = sites.iter_many_mut(&roster.sites);
     while let Some(Ok((site, mut halls))) = all.fetch_next() {
-        if halls.cohorts.is_empty() {
-            continue;
-        }
+        let Some(oldest) = halls.cohorts.first() else { continue };
+        let oldest = oldest.quarter;
         let energy = &energy[site.country.index()];
         let kappa = purses.get(roster.firms[site.owner.index()]).map_or(1.0, |purse| purse.kappa);
         let earns = market.value_usd_month * kappa;
         let quarter = clock.now.quarter();
-        let leaves = |cohort: &Cohort| {
-            let at = cohort.sku.index();
-            let too_old = quarter - cohort.quarter >= life;
-            too_old || (earns.is_finite() && work[at] * earns < energy[at])
+        let loses = |sku: &SkuId| {
+            earns.is_finite() && work[sku.index()] * earns < energy[sku.index()]
         };
-        // Most months none leaves.
+        // Most months none leaves. Cohorts stand by age, and last month's count knows the kinds.
+        let kinds = tally.kinds.get(site.id.index());
+        if quarter - oldest < life && kinds.is_some_and(|kinds| !kinds.iter().any(loses)) {
+            continue;
+        }
+        let leaves =
+            |cohort: &Cohort| quarter - cohort.quarter >= life || loses(&cohort.sku);
         if !halls.cohorts.iter().any(&leaves) {
             continue;
         }
+        halls.removals += 1;
         halls.cohorts.retain(|cohort| {
             let leaves = leaves(cohort);
             if leaves {
@@ -277,7 +292,9 @@ pub(crate) fn install_chips(
     mut software: Local<Vec<f64>>,
     mut work: Local<Vec<f64>>,
     mut watts: Local<Vec<f64>>,
+    mut sums: Local<Vec<DrawSum>>,
 ) {
+    sums.resize(roster.sites.len(), DrawSum::default());
     watts_of_skus(&catalogue, p.server_overhead, &mut watts);
     work_of_skus(
         &catalogue,
@@ -295,7 +312,8 @@ pub(crate) fn install_chips(
         let halls = &mut *halls;
         let pue = country.row.pue;
         let draw = |sku: SkuId| chip_mw(watts[sku.index()], 1.0, pue);
-        halls.drawn_mw = halls.cohorts.iter().map(|c| c.count as f64 * draw(c.sku)).sum();
+        let sum = &mut sums[site.id.index()];
+        halls.drawn_mw = sum.of(halls, quarter, draw);
         if halls.warehouse.is_empty() {
             continue;
         }
@@ -303,6 +321,7 @@ pub(crate) fn install_chips(
             install(halls, quarter, &draw);
             if !halls.warehouse.is_empty() {
                 displace(halls, &p, &draw, &work, &mut retirements);
+                halls.drawn_mw = sum.of(halls, quarter, draw);
                 install(halls, quarter, &draw);
             }
         } else {
@@ -359,6 +378,7 @@ fn displace(
     let per_mw = |sku: SkuId| work[sku.index()] / draw(sku);
     let best = per_mw(first.sku);
     let mut wanted = first.count as f64 * draw(first.sku) - (halls.power_mw - halls.drawn_mw);
+    let mut taken = 0;
     for cohort in &mut halls.cohorts {
         if wanted <= 0.0 || per_mw(cohort.sku) * p.displacement_ratio >= best {
             continue;
@@ -366,11 +386,14 @@ fn displace(
         let mw = draw(cohort.sku);
         let count = maths::whole((wanted / mw).ceil()).min(cohort.count);
         cohort.count -= count;
+        taken += count;
         retirements.retired[cohort.sku.index()] += count;
         wanted -= count as f64 * mw;
     }
-    halls.cohorts.retain(|c| c.count > 0);
-    halls.drawn_mw = halls.cohorts.iter().map(|c| c.count as f64 * draw(c.sku)).sum();
+    if taken != 0 {
+        halls.removals += 1;
+        halls.cohorts.retain(|c| c.count > 0);
+    }
 }
 
 /// The cheapest way to buy work on the open market, as (SKU, USD for the chip and its system per

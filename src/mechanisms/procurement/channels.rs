@@ -3,6 +3,7 @@
 use bevy_ecs::prelude::Query;
 
 use super::{CHANNELS, ProcurementParameters};
+use crate::calendar::Month;
 use crate::entities::boards::{ChipMarket, Fears, GreyMarkets, PowerPlans, RentalMarket};
 use crate::entities::chip::{Catalogue, Origin, Sku};
 use crate::entities::country::{Bloc, Country};
@@ -348,15 +349,9 @@ impl Access {
         let strictest = |kind| {
             self.enforced.then(|| rulebook.strictest(kind, id, firm, home, country)).flatten()
         };
-        // A listing of firms works like a rule on chips; one that names vendors
-        // is about what those vendors may have made, and no matter of theirs to sell.
-        let listing = strictest(RuleKind::EntityListing)
-            .filter(|rule| rule.row.vendors.is_empty() && !rule.firms.is_empty());
-        let rule = match (strictest(RuleKind::ChipExport), listing) {
-            (Some(a), Some(b)) if b.row.treatment > a.row.treatment => Some(b),
-            (a, b) => a.or(b),
-        };
-        let rule = rule.filter(|rule| {
+        // Listings of firms answer for chips too. One that names vendors is about what those vendors may
+        // have made, and no matter of theirs to sell.
+        let rule = strictest(RuleKind::ChipExport).filter(|rule| {
             rule.row.vendors.is_empty()
                 || prices
                     .vendor_ids
@@ -948,6 +943,40 @@ pub(super) fn lost_sales<F: Fn(&str) -> f64>(
     }
 }
 
+/// Power of halls that open by some month ahead, found out once a month for each site and lead.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Arrivals {
+    leads: usize,
+    /// MW, `[site × leads + lead]`; not a number: not asked yet.
+    mw: Vec<f64>,
+}
+
+impl Arrivals {
+    /// Forgets last month's.
+    pub fn open(&mut self, sites: usize, horizon_months: f64) {
+        self.leads = maths::whole(horizon_months.ceil()).max(0) as usize + 1;
+        self.mw.clear();
+        self.mw.resize(sites * self.leads, f64::NAN);
+    }
+
+    /// What opens at site `at` within `ahead` months of `now`, MW.
+    fn by(&mut self, at: usize, ahead: i64, now: Month, halls: &Halls) -> f64 {
+        let add_up = || {
+            let by = now + ahead as i32;
+            halls.building.iter().filter(|(month, _)| *month <= by).map(|(_, mw)| mw).sum()
+        };
+        let lead = ahead.clamp(0, self.leads as i64 - 1) as usize;
+        if lead as i64 != ahead {
+            return add_up();
+        }
+        let known = &mut self.mw[at * self.leads + lead];
+        if known.is_nan() {
+            *known = add_up();
+        }
+        *known
+    }
+}
+
 /// The firm's sites that may take a candidate's chips, with the power that will be free on delivery.
 pub(super) fn find_rooms(
     firm: &Firm,
@@ -963,11 +992,12 @@ pub(super) fn find_rooms(
     prices: &Prices,
     plans: &PowerPlans,
     sku: &Sku,
+    arrivals: &mut Arrivals,
     rooms: &mut Vec<Place>,
 ) {
     rooms.clear();
     let ahead = candidate.lead_months.min(p.order_horizon_months);
-    let arrives = clock.now + maths::whole(ahead.ceil()) as i32;
+    let ahead = maths::whole(ahead.ceil());
     let offshore = candidate.channel == Channel::Offshore;
     for at in own.iter().copied() {
         let Ok((site, halls)) = sites.get(roster.sites[at]) else { continue };
@@ -982,8 +1012,7 @@ pub(super) fn find_rooms(
         if access.open(rule, firm.id, rulebook) <= 1.0 - p.denial_closes {
             continue;
         }
-        let due: f64 =
-            halls.building.iter().filter(|(month, _)| *month <= arrives).map(|(_, mw)| mw).sum();
+        let due = arrivals.by(at, ahead, clock.now, halls);
         let committed_mw = plans.committed_mw.get(at).copied().unwrap_or(0.0);
         let power_mw = halls.power_mw + due;
         let room_mw = if switches.power {

@@ -56,7 +56,7 @@ use crate::entities::order::{Channel, Clearance, Order, OrderBook};
 use crate::entities::regulator::Stance;
 use crate::entities::rule::{RuleKind, Rulebook, Treatment};
 use crate::entities::script::{Script, ShockKind, ShockRow};
-use crate::entities::site::{Halls, Site, chip_mw};
+use crate::entities::site::{DrawSum, Halls, Site, chip_mw};
 use crate::entities::vendor::{Sales, Vendor};
 use crate::entities::{Clock, FirmId, Roster, Settings, Switches, VendorId};
 use crate::metric::Readings;
@@ -66,7 +66,7 @@ mod channels;
 #[cfg(test)]
 mod tests;
 
-use channels::{Access, Candidate, Market, Place, Prices};
+use channels::{Access, Arrivals, Candidate, Market, Place, Prices};
 
 crate::parameters! {
     /// Parameters of procurement.
@@ -221,6 +221,7 @@ const CHANNELS: [Channel; 7] = [
 
 /// Measures the power that everything bought so far will draw, by site.
 pub(crate) fn commit_power(
+    clock: Res<Clock>,
     roster: Res<Roster>,
     p: Res<ProcurementParameters>,
     catalogue: Res<Catalogue>,
@@ -230,18 +231,24 @@ pub(crate) fn commit_power(
     mut plans: ResMut<PowerPlans>,
     mut pue: Local<Vec<f64>>,
     mut watts: Local<Vec<f64>>,
+    mut sums: Local<Vec<DrawSum>>,
 ) {
+    sums.resize(roster.sites.len(), DrawSum::default());
+    let quarter = clock.now.quarter();
     pue.clear();
     plans.committed_mw.clear();
     for sku in &catalogue.skus[watts.len().min(catalogue.skus.len())..] {
         watts.push(sku.row.tdp_w * p.server_overhead);
     }
     let draw = |sku: crate::entities::SkuId, pue: f64| chip_mw(watts[sku.index()], 1.0, pue);
-    for (site, halls) in sites.iter_many(&roster.sites).flatten() {
+    for ((site, halls), sum) in sites.iter_many(&roster.sites).flatten().zip(sums.iter_mut()) {
         let here = countries.get(roster.countries[site.country.index()]).map_or(1.0, |c| c.row.pue);
         pue.push(here);
-        let chips = halls.cohorts.iter().chain(&halls.warehouse);
-        plans.committed_mw.push(chips.map(|c| c.count as f64 * draw(c.sku, here)).sum());
+        let mut committed = sum.of(halls, quarter, |sku| draw(sku, here));
+        for chips in &halls.warehouse {
+            committed += chips.count as f64 * draw(chips.sku, here);
+        }
+        plans.committed_mw.push(committed);
     }
     for order in &book.orders {
         let at = order.site.index();
@@ -446,8 +453,10 @@ pub(crate) fn place_orders(
         ResMut<PowerPlans>,
     ),
     mut planned: Local<Vec<f64>>,
-    mut rooms: Local<Vec<Place>>,
+    mut scratch: Local<(Vec<Place>, Arrivals)>,
 ) {
+    let (rooms, arrivals) = &mut *scratch;
+    arrivals.open(roster.sites.len(), p.order_horizon_months);
     let channels = &mut *channels;
     channels.placed_usd = [0.0; 7];
     channels.lost_usd = 0.0;
@@ -581,7 +590,8 @@ pub(crate) fn place_orders(
                 &channels.prices,
                 &plans,
                 sku,
-                &mut rooms,
+                arrivals,
+                rooms,
             );
             let weight: f64 = rooms.iter().map(|room| room.build_share).sum();
             for room in &*rooms {
@@ -590,7 +600,7 @@ pub(crate) fn place_orders(
                 planned[room.site.index()] += wanted as f64 * share * room.chip_mw * first_offered;
             }
             let mut left = wanted;
-            channels::fill(&mut rooms, wanted, |room, units| {
+            channels::fill(rooms, wanted, |room, units| {
                 let units = units.min(left);
                 if units <= 0 {
                     return;
