@@ -190,11 +190,14 @@ impl Readings {
         let column = self.column(metric);
         let table = &mut self.by_scope[metric.scope as usize];
         let width = table.metrics.len();
-        if row >= table.rows {
-            table.rows = row + 1;
-            table.values.resize(width * table.rows, f64::NAN);
+        let at = row * width + column;
+        if let Some(cell) = table.values.get_mut(at) {
+            *cell = value;
+            return;
         }
-        table.values[row * width + column] = value;
+        table.rows = row + 1;
+        table.values.resize(width * table.rows, f64::NAN);
+        table.values[at] = value;
     }
 
     /// This month's value of a world metric (not a number if unwritten).

@@ -412,6 +412,8 @@ struct Lanes {
     replacers: Vec<RuleId>,
     /// Import guidance in force that names firms, in the order of ids; none: not sorted out.
     guiding: Option<Vec<RuleId>>,
+    /// Firms that a rule in force names ([`Rulebook::names`]), sorted; none: not sorted out.
+    named: Option<Vec<FirmId>>,
 }
 
 impl Lanes {
@@ -618,6 +620,7 @@ impl Rulebook {
     /// Sorts the rules in force by whom they cover; to be called after any of them changed.
     pub fn sort_lanes(&mut self, countries: usize) {
         let mut lanes = Lanes { countries, ..Lanes::default() };
+        let mut covered: Vec<(RuleId, bool, &[bool])> = Vec::new();
         lanes.starts.push(0);
         for kind in LANE_KINDS {
             let mut in_force: Vec<&Rule> = self
@@ -626,14 +629,18 @@ impl Rulebook {
                 .filter(|r| r.in_force && r.row.treatment != Treatment::Allow && answers(r, kind))
                 .collect();
             in_force.sort_by(|a, b| b.row.treatment.cmp(&a.row.treatment).then(a.id.cmp(&b.id)));
-            for headquarters in 0..countries {
+            for headquarters in (0..countries).map(CountryId::at) {
+                // Covered wherever they take delivery, or only in some places.
+                covered.clear();
+                covered.extend(in_force.iter().map(|rule| {
+                    let all = rule.headquarters.get(headquarters.index()).is_some_and(|of| *of);
+                    (rule.id, all, rule.destinations.as_slice())
+                }));
                 for destination in 0..countries {
-                    for rule in &in_force {
-                        if rule.covers_lane(CountryId::at(headquarters), CountryId::at(destination))
-                        {
-                            lanes.rules.push(rule.id);
-                        }
-                    }
+                    let here = covered.iter().filter(|(_, all, to)| {
+                        *all || to.get(destination).is_some_and(|covered| *covered)
+                    });
+                    lanes.rules.extend(here.map(|(id, ..)| *id));
                     lanes.starts.push(lanes.rules.len() as u32);
                 }
             }
@@ -645,6 +652,11 @@ impl Rulebook {
             lanes.replaced.push(lanes.replacers.len() as u32);
         }
         lanes.guiding = Some(self.rules.iter().filter(|r| guides(r)).map(|r| r.id).collect());
+        let mut named: Vec<FirmId> =
+            self.rules.iter().filter(|r| singles_out(r)).flat_map(|r| &r.firms).copied().collect();
+        named.sort_unstable();
+        named.dedup();
+        lanes.named = Some(named);
         self.lanes = lanes;
     }
 
@@ -756,12 +768,16 @@ impl Rulebook {
     /// names meet the same rules.
     #[must_use]
     pub fn names(&self, firm: FirmId) -> bool {
-        self.rules.iter().any(|rule| {
-            rule.in_force
-                && (rule.row.kind != RuleKind::ImportGuidance || !rule.replaces.is_empty())
-                && rule.firms.contains(&firm)
-        })
+        match &self.lanes.named {
+            Some(firms) => firms.binary_search(&firm).is_ok(),
+            None => self.rules.iter().any(|rule| singles_out(rule) && rule.firms.contains(&firm)),
+        }
     }
+}
+
+/// Whether `rule` is in force and tells firms that it names from others.
+fn singles_out(rule: &Rule) -> bool {
+    rule.in_force && (rule.row.kind != RuleKind::ImportGuidance || !rule.replaces.is_empty())
 }
 
 /// Whether `rule` is import guidance in force that names firms.
@@ -1015,6 +1031,9 @@ mod tests {
             let mut sorted = plain.clone();
             sorted.sort_lanes(COUNTRIES);
             let lanes = (0..COUNTRIES).flat_map(|of| (0..COUNTRIES).map(move |to| (of, to)));
+            for firm in (0..FIRMS).map(FirmId::at) {
+                proptest::prop_assert_eq!(plain.names(firm), sorted.names(firm));
+            }
             for ((of, to), firm) in lanes.flat_map(|lane| (0..FIRMS).map(move |firm| (lane, firm))) {
                 let (of, to, firm) = (CountryId::at(of), CountryId::at(to), FirmId::at(firm));
                 for (sku, _) in catalogue.iter() {

@@ -453,8 +453,11 @@ pub(crate) fn ration(
         let captive = captives[sku.vendor.index()].0.is_some();
         if switches.grey_market && !captive && parts.inventory[s] > 0 {
             let sought = grey.markets.iter().any(|m| {
+                // Of firms that no rule names, one may answer for all.
+                let mut asked = false;
                 m.offered_usd.iter().any(|(firm, usd)| {
                     *usd > 0.0
+                        && (rulebook.names(*firm) || !std::mem::replace(&mut asked, true))
                         && rulebook
                             .strictest(RuleKind::ChipExport, id, *firm, m.country, m.country)
                             .is_some_and(|rule| rule.row.treatment >= Treatment::CaseByCase)

@@ -465,7 +465,8 @@ pub(super) struct Recorder<'a> {
     counts: Vec<u32>,
     /// What observations need, if there are any among the outcomes.
     observer: Option<Observer>,
-    ids: BTreeMap<String, Arc<str>>,
+    /// Ids of members, `[scope][row]`.
+    ids: Vec<Vec<Arc<str>>>,
 }
 
 impl<'a> Recorder<'a> {
@@ -488,7 +489,7 @@ impl<'a> Recorder<'a> {
                 .iter()
                 .any(|o| o.observation().is_some())
                 .then(|| Observer::new(record.outcomes.iter().filter_map(Outcome::observation))),
-            ids: BTreeMap::new(),
+            ids: vec![Vec::new(); Scope::ALL.len()],
         }
     }
 
@@ -563,12 +564,16 @@ impl Sink for Recorder<'_> {
         let world = page.readings.row(Scope::World, 0);
         self.kept.series.extend(self.record.series.iter().map(|(at, _)| world[*at] as f32));
         for (panel, rows) in self.record.panels.iter().zip(&mut self.kept.panels) {
-            for (id, values) in page.rows(panel.scope) {
-                if !self.ids.contains_key(id) {
-                    self.ids.insert(id.to_owned(), Arc::from(id));
+            let ids = &mut self.ids[panel.scope as usize];
+            for (row, (id, values)) in page.rows(panel.scope).enumerate() {
+                // Members keep their rows, as a rule.
+                match ids.get_mut(row) {
+                    Some(known) if **known == *id => {}
+                    Some(known) => *known = Arc::from(id),
+                    None => ids.push(Arc::from(id)),
                 }
                 rows.months.push(month);
-                rows.ids.push(Arc::clone(&self.ids[id]));
+                rows.ids.push(Arc::clone(&ids[row]));
                 rows.values.extend(panel.metrics.iter().map(|(at, _)| values[*at] as f32));
             }
         }

@@ -68,16 +68,20 @@ pub(crate) fn choose(
         let c = country.id.index();
         let row = &mut t.shares[c * options..(c + 1) * options];
         let poor = p.price_weight * p.price_weight_poor * country.row.infrastructure_constraint;
-        for (k, weight) in row.iter_mut().enumerate() {
-            let (value, place) = if k < hosted && !t.abroad[k / TIERS] && t.home[k / TIERS] != c {
+        let geography = &t.geography[c * developers..(c + 1) * developers];
+        let (values, prices) = (&t.floor[..hosted], &t.ln_price[..hosted]);
+        let habits = &mut demand.habit[..options];
+        for (k, (weight, habit)) in row.iter_mut().zip(habits).enumerate() {
+            let d = k / TIERS;
+            let (value, place) = if k < hosted && !t.abroad[d] && t.home[d] != c {
                 (f64::NEG_INFINITY, 0.0)
             } else if k < hosted {
-                let dearer = if poor > 0.0 && t.ln_price[k].is_finite() {
-                    poor * (t.ln_price[k] - best_ln_price)
+                let dearer = if poor > 0.0 && prices[k].is_finite() {
+                    poor * (prices[k] - best_ln_price)
                 } else {
                     0.0
                 };
-                (t.floor[k] - best - dearer, t.geography[c * developers + k / TIERS])
+                (values[k] - best - dearer, geography[d])
             } else {
                 let s = k - hosted;
                 let price = t.open_price[c * SELF_HOSTED + s];
@@ -92,7 +96,6 @@ pub(crate) fn choose(
                     (f64::NEG_INFINITY, 0.0)
                 }
             };
-            let habit = &mut demand.habit[k];
             *habit = if !value.is_finite() {
                 f64::NEG_INFINITY
             } else if habit.is_finite() {
@@ -291,12 +294,12 @@ pub(crate) fn clear(
         let c = country.id.index();
         let (mut tokens, mut value, mut paid, mut constrained) = (0.0, 0.0, 0.0, 0.0);
         let relative = if p.price_weight > 0.0 { p.quality_weight / p.price_weight } else { 0.0 };
-        for k in 0..options {
-            let used = t.used[c * options + k];
+        let row = c * options..(c + 1) * options;
+        let of_country = t.used[row.clone()].iter().zip(&prices[row.clone()]);
+        for (k, (used, price)) in of_country.map(|(used, price)| (*used, *price)).enumerate() {
             if used <= 0.0 {
                 continue;
             }
-            let price = prices[c * options + k];
             tokens += used;
             paid += used * price;
             let ln_price = if k < hosted { t.ln_price[k] } else { ln_price_of(price, settings.quantum) };
@@ -312,9 +315,9 @@ pub(crate) fn clear(
         let history = &mut demand.ln_price_history;
         history.rotate_right(1);
         history[0] = if tokens > 0.0 { value / tokens } else { history[1] };
-        for k in 0..options {
-            let used = t.used[c * options + k];
-            demand.share[k] = if tokens > 0.0 { used / tokens * (1.0 - t.nothing[c]) } else { 0.0 };
+        let bought = 1.0 - t.nothing[c];
+        for (share, used) in demand.share[..options].iter_mut().zip(&t.used[row]) {
+            *share = if tokens > 0.0 { used / tokens * bought } else { 0.0 };
         }
         demand.share[options] = if tokens > 0.0 { t.nothing[c] } else { 1.0 };
         demand.tokens_m = tokens;

@@ -222,8 +222,7 @@ pub(crate) fn measure(
         list.clear();
         list.resize(t.developers.len(), 0.0);
         let mut hosted_here = 0.0;
-        for k in 0..options {
-            let used = t.used[c * options + k];
+        for (k, used) in t.used[c * options..(c + 1) * options].iter().copied().enumerate() {
             if used <= 0.0 {
                 continue;
             }
