@@ -4,12 +4,11 @@
 //! `cargo bench --bench study`. Times are shown and gate nothing; `.ci/instructions` gates.
 //! `--quick` takes a tenth of the runs; `--long` also twenty thousand short ones.
 
-use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -79,9 +78,16 @@ fn speed(folder: &Path, out: &Path, seeds: u64) {
     println!();
 }
 
-thread_local! {
-    static SINK: Cell<Duration> = const { Cell::new(Duration::ZERO) };
-    static RUN: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+/// Nanoseconds in the sink, and in runs.
+static SINK: AtomicU64 = AtomicU64::new(0);
+static RUNS: AtomicU64 = AtomicU64::new(0);
+
+fn add(to: &AtomicU64, begun: Instant) {
+    to.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
+}
+
+fn seconds(of: &AtomicU64) -> f64 {
+    Duration::from_nanos(of.load(Ordering::Relaxed)).as_secs_f64()
 }
 
 /// A sink that is timed.
@@ -91,7 +97,7 @@ impl Sink for Timed<'_> {
     fn month(&mut self, page: &Page<'_>) -> io::Result<()> {
         let begun = Instant::now();
         let kept = self.0.month(page);
-        SINK.set(SINK.get() + begun.elapsed());
+        add(&SINK, begun);
         kept
     }
 }
@@ -101,8 +107,6 @@ fn recording(folder: &Path, out: &Path, seeds: u64) {
     drop(fs::remove_dir_all(out));
     let plan = Plan::load(&study(folder, seeds, 168)).unwrap_or_else(|refusal| panic!("{refusal}"));
     let store = Store::create(&plan, out).expect("a folder");
-    let (sum, model) =
-        (std::sync::Mutex::new(Duration::ZERO), std::sync::Mutex::new(Duration::ZERO));
     let stop = AtomicBool::new(false);
     let batch = Batch {
         plan: &plan,
@@ -111,19 +115,16 @@ fn recording(folder: &Path, out: &Path, seeds: u64) {
         stop: &stop,
         progress: &(),
         simulate: &|definition, seed, options, sink| {
-            SINK.set(Duration::ZERO);
             let begun = Instant::now();
             let outcome = simulate(definition, seed, options, &mut Timed(sink));
-            RUN.set(begun.elapsed());
-            *sum.lock().expect("one thread") += SINK.get();
-            *model.lock().expect("one thread") += RUN.get() - SINK.get();
+            add(&RUNS, begun);
             outcome
         },
     };
     let begun = Instant::now();
     batch.run().expect("a study that runs");
     let all = begun.elapsed().as_secs_f64();
-    let model = model.into_inner().expect("one thread").as_secs_f64();
+    let model = seconds(&RUNS) - seconds(&SINK);
     let (mut values, mut bytes) = (0, 0);
     for shard in 0..plan.shards() {
         for file in store.commit(&plan, shard).expect("a shard").files {
@@ -141,7 +142,7 @@ fn recording(folder: &Path, out: &Path, seeds: u64) {
     println!(
         "{:.1} % of a study's time is not the model's: {:.1} % collecting, the rest preparing and writing.",
         100.0 * (1.0 - model / all),
-        100.0 * sum.into_inner().expect("one thread").as_secs_f64() / all
+        100.0 * seconds(&SINK) / all
     );
     println!(
         "{values} values in {bytes} bytes: {:.2} bytes a value.\n",

@@ -217,7 +217,7 @@ mod tests {
             ulps in -2_i64..3,
         ) {
             let half = near as f64 / 2.0;
-            let beside = f64::from_bits((half.to_bits() as i64).wrapping_add(ulps) as u64);
+            let beside = f64::from_bits(half.to_bits().wrapping_add_signed(ulps));
             for x in [x, half, beside, x * 1e-300, x % 1e19] {
                 let finite = |y: f64| if x.is_finite() { y as i64 } else { 0 };
                 proptest::prop_assert_eq!(whole(x), finite(x.round()));

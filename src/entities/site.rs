@@ -134,3 +134,38 @@ pub struct Retirements {
     /// Chips by SKU.
     pub retired: Vec<Count>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_sum_is_the_sum_to_the_bit() {
+        let draw = |sku: SkuId| 0.1 + 0.007 * f64::from(sku.0);
+        let cohort = |sku: u16, quarter: i32, count: Count| Cohort {
+            sku: SkuId(sku),
+            quarter,
+            count,
+            paid: Money::ZERO,
+        };
+        let (mut halls, mut kept) = (Halls::default(), DrawSum::default());
+        let mut check = |halls: &Halls, quarter: i32| {
+            let all: f64 = halls.cohorts.iter().map(|c| c.count as f64 * draw(c.sku)).sum();
+            assert_eq!(kept.of(halls, quarter, draw).to_bits(), all.to_bits());
+        };
+        check(&halls, 0);
+        for quarter in 0..20 {
+            // The cohorts of this quarter come in and grow.
+            halls.cohorts.push(cohort(quarter as u16 % 7, quarter, 3));
+            check(&halls, quarter);
+            halls.cohorts.push(cohort(quarter as u16 % 5, quarter, 11));
+            halls.cohorts[quarter as usize].count += i64::from(quarter == 0);
+            check(&halls, quarter);
+        }
+        // Some leave; the same number comes in.
+        halls.cohorts.remove(3);
+        halls.cohorts.push(cohort(1, 20, 8));
+        halls.removals += 1;
+        check(&halls, 20);
+    }
+}

@@ -20,7 +20,7 @@ use crate::entities::firm::{Compute, Firm, Group, Lab, Purse};
 use crate::entities::ledger::{Account, Ledger, Purpose};
 use crate::entities::site::{Halls, Retirements, Site, annuity_years, energy_usd_year};
 use crate::entities::vendor::{Sales, Vendor};
-use crate::entities::{FirmId, Roster, Settings, SiteId, Switches};
+use crate::entities::{FirmId, Roster, Settings, Switches};
 use crate::maths;
 use crate::metric::Readings;
 use crate::units::Money;
@@ -41,7 +41,6 @@ pub(crate) fn measure_fleets(
     mut map: ResMut<ComputeMap>,
     mut software: Local<Vec<f64>>,
     mut chips: Local<Vec<[f64; 4]>>,
-    mut last_seen: Local<Vec<Option<SiteId>>>,
 ) {
     let tally = &mut *tally;
     let map = &mut *map;
@@ -72,23 +71,13 @@ pub(crate) fn measure_fleets(
     }));
     let life_years = (p.chip_life_months / 12.0).max(f64::MIN_POSITIVE);
     let (mut drawn_all, mut price_all) = (0.0, 0.0);
-    tally.kinds.resize_with(roster.sites.len(), Vec::new);
-    last_seen.clear();
-    last_seen.resize(catalogue.skus.len(), None);
     for (site, halls) in sites.iter_many(&roster.sites).flatten() {
         let Ok(country) = countries.get(roster.countries[site.country.index()]) else { continue };
         let at = site.country.index();
         let home = firms.get(roster.firms[site.owner.index()]).map(|(firm, _)| firm.home);
         let firm = &mut tally.firms[site.owner.index()];
         let (mut train, mut serve, mut paid) = (0.0, 0.0, 0.0);
-        let (mut links, mut weight) = (firm.link, firm.link_weight);
-        let kinds = &mut tally.kinds[site.id.index()];
-        kinds.clear();
         for cohort in &halls.cohorts {
-            if last_seen[cohort.sku.index()] != Some(site.id) {
-                last_seen[cohort.sku.index()] = Some(site.id);
-                kinds.push(cohort.sku);
-            }
             let [software, on_train, on_serve, link] = chips[cohort.sku.index()];
             let users = cohort.count as f64 * software;
             let trains = users * on_train;
@@ -96,12 +85,11 @@ pub(crate) fn measure_fleets(
             serve += users * on_serve;
             paid += cohort.count as f64 * cohort.paid.amount(settings.quantum);
             if link >= 0.0 {
-                links += trains * link;
-                weight += trains;
+                firm.link += trains * link;
+                firm.link_weight += trains;
             }
             tally.installed[cohort.sku.index()] += cohort.count;
         }
-        (firm.link, firm.link_weight) = (links, weight);
         for cohort in &halls.warehouse {
             let [software, _, on_serve, _] = chips[cohort.sku.index()];
             let users = cohort.count as f64 * software;

@@ -150,8 +150,6 @@ pub struct FleetTally {
     firms: Vec<FirmTally>,
     installed: Vec<Count>,
     waiting: Vec<Count>,
-    /// The SKUs installed at each site, `[site]`.
-    kinds: Vec<Vec<SkuId>>,
     /// Mean price of a kWh at the chip (PUE included) over everything installed, USD.
     energy_usd_kwh: f64,
 }

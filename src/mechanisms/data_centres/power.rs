@@ -2,7 +2,7 @@
 
 use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
-use super::{DataCentreParameters, FleetTally};
+use super::DataCentreParameters;
 use crate::calendar::Month;
 use crate::entities::boards::{PowerPlans, RentalMarket, SpendOutlook};
 use crate::entities::chip::{Catalogue, Sku};
@@ -17,6 +17,7 @@ use crate::maths;
 use crate::random::{Luck, Purpose, Stream, key_of};
 
 const QUARTER_MONTHS: f64 = 3.0;
+
 /// Lets every grid's grant to AI grow by a month.
 pub(crate) fn grow_grids(
     clock: Res<Clock>,
@@ -164,16 +165,12 @@ fn build(p: &DataCentreParameters, halls: &mut Halls, mw: f64, due: Month) {
         let here = |at: &usize| halls.building.get(*at).is_some_and(|b| b.0 == month);
         let found = Some(next).filter(here);
         let found = found.or_else(|| halls.building.iter().position(|(due, _)| *due == month));
-        next = match found {
-            Some(at) => {
-                halls.building[at].1 += part;
-                at + 1
-            }
-            None => {
-                halls.building.push((month, part));
-                halls.building.len()
-            }
-        };
+        let at = found.unwrap_or(halls.building.len());
+        match halls.building.get_mut(at) {
+            Some((_, mw)) => *mw += part,
+            None => halls.building.push((month, part)),
+        }
+        next = at + 1;
     }
 }
 
@@ -214,7 +211,6 @@ pub(crate) fn retire_chips(
     p: Res<DataCentreParameters>,
     catalogue: Res<Catalogue>,
     market: Res<RentalMarket>,
-    tally: Res<FleetTally>,
     mut retirements: ResMut<Retirements>,
     vendors: Query<(&Vendor, &Sales)>,
     countries: Query<&Country>,
@@ -247,22 +243,19 @@ pub(crate) fn retire_chips(
     let life = maths::whole(p.chip_life_months / QUARTER_MONTHS).max(1) as i32;
     let mut all = sites.iter_many_mut(&roster.sites);
     while let Some(Ok((site, mut halls))) = all.fetch_next() {
-        let Some(oldest) = halls.cohorts.first() else { continue };
-        let oldest = oldest.quarter;
+        if halls.cohorts.is_empty() {
+            continue;
+        }
         let energy = &energy[site.country.index()];
         let kappa = purses.get(roster.firms[site.owner.index()]).map_or(1.0, |purse| purse.kappa);
         let earns = market.value_usd_month * kappa;
         let quarter = clock.now.quarter();
-        let loses = |sku: &SkuId| {
-            earns.is_finite() && work[sku.index()] * earns < energy[sku.index()]
+        let leaves = |cohort: &Cohort| {
+            let at = cohort.sku.index();
+            let too_old = quarter - cohort.quarter >= life;
+            too_old || (earns.is_finite() && work[at] * earns < energy[at])
         };
-        // Most months none leaves. Cohorts stand by age, and last month's count knows the kinds.
-        let kinds = tally.kinds.get(site.id.index());
-        if quarter - oldest < life && kinds.is_some_and(|kinds| !kinds.iter().any(loses)) {
-            continue;
-        }
-        let leaves =
-            |cohort: &Cohort| quarter - cohort.quarter >= life || loses(&cohort.sku);
+        // Most months none leaves.
         if !halls.cohorts.iter().any(&leaves) {
             continue;
         }

@@ -965,10 +965,9 @@ impl Arrivals {
             let by = now + ahead as i32;
             halls.building.iter().filter(|(month, _)| *month <= by).map(|(_, mw)| mw).sum()
         };
-        let lead = ahead.clamp(0, self.leads as i64 - 1) as usize;
-        if lead as i64 != ahead {
+        let Some(lead) = usize::try_from(ahead).ok().filter(|lead| *lead < self.leads) else {
             return add_up();
-        }
+        };
         let known = &mut self.mw[at * self.leads + lead];
         if known.is_nan() {
             *known = add_up();
