@@ -1106,7 +1106,7 @@ mod tests {
         #[test]
         fn access_is_what_the_rules_say((mut book, catalogue) in books(), known in 0..4_usize) {
             book.sort_lanes(COUNTRIES);
-            let prices =
+            let mut prices =
                 Prices { countries: vec![(Bloc::Us, 0.0, 1.0); COUNTRIES], ..Prices::default() };
             let home = |firm: usize| CountryId::at(firm % COUNTRIES);
             let firms = || (0..FIRMS).map(|firm| (FirmId::at(firm), home(firm)));
@@ -1115,6 +1115,7 @@ mod tests {
             fewer.skus.truncate(known);
             let mut access = Access::default();
             for catalogue in [&fewer, &catalogue] {
+                prices.on_sale = catalogue.iter().map(|(id, _)| id).collect();
                 access.refresh(true, &book, catalogue, &prices, firms(), sites);
             }
             for (firm, home) in firms() {
