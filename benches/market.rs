@@ -113,6 +113,9 @@ struct Twin {
     access: Vec<f64>,
     /// Share served last month, then this month's, `[firm]`.
     served: Vec<f64>,
+    host_served: Vec<f64>,
+    abroad: Vec<bool>,
+    home: Vec<usize>,
     sells: Vec<bool>,
     serving: Vec<f64>,
     /// (country, firm, H100e).
@@ -196,6 +199,9 @@ impl Twin {
             open_geography: t.open_geography.clone(),
             access: t.access.clone(),
             served: t.served.clone(),
+            host_served: t.host_served.clone(),
+            abroad: t.abroad.clone(),
+            home: t.home.clone(),
             sells: firm(world, &|firm, _| f64::from(u8::from(firm.row.developer)))
                 .into_iter()
                 .map(|sells| sells > 0.0)
@@ -273,13 +279,16 @@ impl Twin {
         for c in 0..self.nations {
             let poor = p.price_weight * p.price_weight_poor * self.poverty[c];
             for k in 0..options {
-                let (value, place) = if k < hosted {
+                let d = k / TIERS;
+                let (value, place) = if k < hosted && !self.abroad[d] && self.home[d] != c {
+                    (f64::NEG_INFINITY, 0.0)
+                } else if k < hosted {
                     let dearer = if poor > 0.0 && self.ln_price[k].is_finite() {
                         poor * (self.ln_price[k] - best_ln_price)
                     } else {
                         0.0
                     };
-                    (self.value[k] - best - dearer, self.geography[c * developers + k / TIERS])
+                    (self.value[k] - best - dearer, self.geography[c * developers + d])
                 } else {
                     let s = k - hosted;
                     let price = self.open_price[c * SELF_HOSTED + s];
@@ -287,7 +296,8 @@ impl Twin {
                         let ln_price = self.ln_price_of(price);
                         let value = p.quality_weight * (self.quality[k] - best_quality)
                             - p.price_weight * ln_price
-                            - poor * (ln_price - best_ln_price);
+                            - poor * (ln_price - best_ln_price)
+                            - p.ration_penalty * (1.0 - self.host_served[c]);
                         (value - best, self.open_geography[c * developers + self.origin[s]])
                     } else {
                         (f64::NEG_INFINITY, 0.0)
@@ -304,6 +314,19 @@ impl Twin {
                 self.shares[c * options + k] = *habit;
             }
             let row = &mut self.shares[c * options..(c + 1) * options];
+            let mut unaware = 1.0;
+            for d in 0..developers {
+                let hosted_here = row[d * TIERS..(d + 1) * TIERS].iter().any(|u| u.is_finite());
+                let open_here =
+                    (hosted..options).any(|k| self.origin[k - hosted] == d && row[k].is_finite());
+                let reach = match (open_here, hosted_here) {
+                    (true, _) => 1.0,
+                    (false, true) => self.access[c * developers + d],
+                    (false, false) => 0.0,
+                };
+                unaware *= 1.0 - reach * self.awareness[c * self.firms + self.developers[d]];
+            }
+            let aware = 1.0 - unaware;
             let mut nests = [f64::NEG_INFINITY; 2];
             for (n, (from, to)) in [(0, hosted), (hosted, options)].into_iter().enumerate() {
                 let most = row[from..to].iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -325,19 +348,19 @@ impl Twin {
                     for share in &mut row[from..to] {
                         *share /= sum;
                     }
-                    nests[n] = lambda * (maths::ln(sum) + most);
+                    nests[n] = lambda * (maths::ln(sum / aware) + most);
                 }
             }
             let top = nests[0].max(nests[1]).max(-p.outside_gap);
             let weights = [nests[0], nests[1], -p.outside_gap].map(|v| maths::exp(v - top));
             let sum = weights[0] + weights[1] + weights[2];
             for share in &mut row[..hosted] {
-                *share *= weights[0] / sum;
+                *share *= aware * weights[0] / sum;
             }
             for share in &mut row[hosted..] {
-                *share *= weights[1] / sum;
+                *share *= aware * weights[1] / sum;
             }
-            self.nothing[c] = weights[2] / sum;
+            self.nothing[c] = 1.0 - aware * (weights[0] + weights[1]) / sum;
         }
     }
 
