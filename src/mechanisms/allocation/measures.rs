@@ -143,7 +143,7 @@ crate::metrics! {
     }
     Sku {
         ORDERED_UNITS = "ordered_units", "chips/month", "Chips ordered this month.";
-        CANCELLED_UNITS = "cancelled_units", "chips/month", "Chips of stale orders cancelled this month.";
+        CANCELLED_UNITS = "cancelled_units", "chips/month", "Chips of open orders that were given up this month: stale ones, and those that a later chip took the place of.";
         SHIPPED_UNITS = "shipped_units", "chips/month", "Chips that left the dock this month, grey purchases included.";
         BACKLOG_UNITS = "backlog_units", "chips", "Chips ordered and open, those that wait for a licence included.";
         INVENTORY_UNITS = "inventory_units", "chips", "Finished chips at the dock.";

@@ -15,12 +15,14 @@
 //! smoothed orders (0 from `end` on), L the open orders that the vendor counts on, h_b months to work off
 //! a backlog. A roadmap SKU about to be launched counts with a share q of the vendor's forecast
 //! revenue over its price; the newest one on sale with at least q + (1 − q)·age/T_o of it, because vendors order parts for the
-//! generation that is to take over before its orders show it. All of it times e^(w g h_p): a vendor plans for when the parts ordered now will be used, and believes the
+//! generation that is to take over before its orders show it. Orders for SKUs that it beats, beyond
+//! the room that is left to them, are planned as orders for it, in money. All of it times e^(w g h_p): a vendor plans for when the parts ordered now will be used, and believes the
 //! share w of the trend g = clip((S/S̄ − 1)/T, ±g_max) of its forecast revenue S, S̄' = S̄ + (S − S̄)/T. Relative to what the lines can give h_p months ahead (capacity
 //! and pipeline, stocks spread over h_b), φ_pack, φ_mem, φ_die = min(1, possible / Σ d·need).
 //!
 //! **Starts answer to the scarcest part.** Each die and the memory are ordered up to
-//! (cycle + cover) months of use, use = d · min(φ of the *other* two parts): start =
+//! (cycle + cover) months of use, use = d · min(φ of the *other* two parts; for dies also what of the need the memory at hand or due
+//! within their cycle and cover meets, where memory takes longer than they do): start =
 //! clip(use + (gap − use)/τ, 0, s·use) a month, gap = use·(cycle + cover) − stock − work in progress. So dies do not
 //! pile up when memory or packaging is short, nor the other way round; and a gap is closed over τ months, because lines
 //! that stand still one month and are overrun the next are nobody's practice.
@@ -40,9 +42,10 @@
 //! stock of domestic tools, in annual outputs of January 2022, and grows by
 //! e^(g_T·years)·(1 + p_T·withheld)/12 a month: withholding speeds substitution.
 //!
-//! **Expansion**, with *b* the months of work that vendors want and do not get, per unit of capacity C and
-//! pipeline P, for packaging and memory at least h_b times what vendors plan to need when capacity ordered now delivers
-//! (expansion and cycle, t months) beyond C + P: Σ_v w (C + P)(n e^(w_x g (t − h_p))/Σ w (C + P) − 1)⁺: ordered = min(g_cap(1 − B), η_x(b − b*)⁺ + r·W·u)·(C + P), at most up to
+//! **Expansion**, with *b* the months of work that vendors want and do not get, per unit of capacity C and pipeline P;
+//! for packaging and memory at least h_b times what vendors plan to need, a month, when capacity ordered now delivers (t months
+//! on: expansion and cycle), beyond C + P: Σ_v w (C + P)(n e^(w_x g (t − h_p))/Σ w (C + P) − 1)⁺:
+//! ordered = min(g_cap(1 − B), η_x(b − b*)⁺ + r·W·u)·(C + P), at most up to
 //! the ceiling, in after the line's lead time (log-normal around it). The second term is the
 //! drive for self-reliance: W the strongest of the three kinds of withholding from the line's country, u its utilisation.
 //! Above `late_above` the later cap holds.

@@ -9,7 +9,8 @@
 //! - `E_max = m · GDP · intensity` (USD/year); `s` shape of the saturation (Richards; 1 is the
 //!   logistic curve; below 1 the slowdown begins earlier and lasts longer);
 //! - `pace = clip(−Δ₁₂ P / pace₀)`, `P = Σ share_k (ln p_k − (μ_q / μ_p) q_k)` the ln
-//!   quality-adjusted price (what a token costs less what its quality is worth).
+//!   quality-adjusted price (what a token costs less what its quality is worth); 1 until a year of prices is known, counted from
+//!   the discovery of demand on, because what hardly anybody buys has no price to learn from.
 //!
 //! Tokens are spend over price, so a fall in price cannot feed on itself without end.
 //!
