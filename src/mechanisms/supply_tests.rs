@@ -440,8 +440,12 @@ fn small(capacity: [f64; 3]) -> Tables {
 /// A rule that closes SKU `sku` to buyers in China.
 fn close(world: &mut World, sku: usize) {
     let mut row: RuleRow = blank("closed");
-    row.kind = RuleKind::ChipExport;
-    row.treatment = Treatment::Deny;
+    (row.kind, row.treatment) = (RuleKind::ChipExport, Treatment::Deny);
+    govern(world, sku, row, vec![true, false]);
+}
+
+/// A rule in force on SKU `sku` for buyers at home in the countries of `whom`, wherever they are there.
+fn govern(world: &mut World, sku: usize, row: RuleRow, whom: Vec<bool>) {
     let skus = world.resource::<Catalogue>().skus.len();
     let mut book = world.resource_mut::<Rulebook>();
     book.rules.push(Rule {
@@ -454,8 +458,8 @@ fn close(world: &mut World, sku: usize) {
         vendors: Vec::new(),
         exists: true,
         clauses: Vec::new(),
-        destinations: vec![true, false],
-        headquarters: vec![true, false],
+        destinations: whom.clone(),
+        headquarters: whom,
         firms: Vec::new(),
         replaces: Vec::new(),
         announced: true,
@@ -555,8 +559,8 @@ fn withheld_memory_stops_and_home_lines_do_not() {
     assert!((run(1.0, false) - run(0.0, false)).abs() <= 1);
 }
 
-#[test]
-fn orders_that_wait_are_filled_with_later_chips_in_stock() {
+/// A hundred old chips on order, thirty later ones in stock; the buyer's purse before and after a month's sales.
+fn later_chips_in_stock(duty: Option<f64>) -> (World, Entity, Money) {
     let mut tables = small([0.0, 0.0, 0.0]);
     tables.stocks.clear();
     // A year later, twice the throughput for 12 000 USD instead of 10 000 and twice the power.
@@ -581,8 +585,20 @@ fn orders_that_wait_are_filled_with_later_chips_in_stock() {
     purse.escrow -= freed;
     purse.unspent += freed;
     let before = purse.unspent;
+    if let Some(duty) = duty {
+        // A tariff on the later chip alone.
+        let mut row: RuleRow = blank("tariff");
+        (row.kind, row.treatment, row.duty) = (RuleKind::Tariff, Treatment::Notify, duty);
+        govern(&mut world, 1, row, vec![false, true]);
+    }
     sell(&mut world);
     check(&mut world);
+    (world, buyer, before)
+}
+
+#[test]
+fn orders_that_wait_are_filled_with_later_chips_in_stock() {
+    let (world, buyer, before) = later_chips_in_stock(None);
     // k = min(12 000/14 400, 500/1 000) = 1/2: 30 chips for 60 that waited; back come
     // 60 · 12 000 − 30 · 14 400 = 288 000 USD.
     assert_eq!(world.resource::<OrderBook>().shipped[1], 30);
@@ -590,6 +606,12 @@ fn orders_that_wait_are_filled_with_later_chips_in_stock() {
     assert_eq!(open, [40, 7]);
     let back = world.get::<Purse>(buyer).unwrap().unspent - before;
     assert_eq!(back, Money::from_amount(288_000.0, 0.01));
+}
+
+#[test]
+fn nobody_is_given_a_later_chip_that_costs_a_duty() {
+    let shipped = |duty| later_chips_in_stock(Some(duty)).0.resource::<OrderBook>().shipped[1];
+    assert_eq!((shipped(0.0), shipped(0.25)), (30, 0));
 }
 
 #[test]

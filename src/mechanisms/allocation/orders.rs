@@ -9,7 +9,7 @@ use crate::entities::firm::Firm;
 use crate::entities::licence::Quotas;
 use crate::entities::line::Parts;
 use crate::entities::order::{Clearance, Order, OrderBook};
-use crate::entities::rule::{RuleKind, Rulebook, Treatment};
+use crate::entities::rule::{Rule, RuleKind, Rulebook, Treatment};
 use crate::entities::site::Site;
 use crate::entities::{Clock, Roster, Settings, SkuId};
 use crate::maths;
@@ -67,17 +67,23 @@ pub(crate) fn roll_over(
             continue;
         };
         let old = catalogue.sku(order.sku);
+        let there = |kind, id: SkuId| {
+            rulebook.strictest(kind, id, order.buyer, buyer.home, site.country)
+        };
         let rule_there = |id: SkuId| {
-            let kind = RuleKind::ChipExport;
-            let rule = rulebook.strictest(kind, id, order.buyer, buyer.home, site.country);
+            let rule = there(RuleKind::ChipExport, id);
             rule.filter(|rule| rule.row.treatment > Treatment::Allow)
         };
-        // Nobody has to be asked: no rule, or a quota and no notice.
+        // Nobody has to be asked (no rule, or a quota and no notice), and nothing is due: no share of revenue, duty or listing.
         let free_there = |id: SkuId| {
-            rule_there(id).is_none_or(|rule| {
-                rule.row.treatment == Treatment::Quota
-                    && !rulebook.asks_notice(id, order.buyer, buyer.home, site.country)
-            })
+            let due = |rule: &Rule| rule.row.revenue_share + rule.row.duty > 0.0;
+            !there(RuleKind::ChipExport, id).is_some_and(due)
+                && !there(RuleKind::Tariff, id).is_some_and(due)
+                && there(RuleKind::EntityListing, id).is_none_or(|rule| rule.firms.is_empty())
+                && rule_there(id).is_none_or(|rule| {
+                    rule.row.treatment == Treatment::Quota
+                        && !rulebook.asks_notice(id, order.buyer, buyer.home, site.country)
+                })
         };
         let Some((newer, _)) = later.iter().find(|(id, launch)| {
             let new = catalogue.sku(*id);
