@@ -372,20 +372,23 @@ fn opened(scratch: &Scratch, browser: &Path, page: &Path, width: u32) -> (String
     (fs::read_to_string(dom).unwrap(), fs::read_to_string(log).unwrap())
 }
 
-/// Presses every button that saves, toggles an arm, changes every list, and writes down what came of it.
+/// Presses every button that saves, toggles an arm, changes every list, and writes down what came of it. Nothing here
+/// waits: under virtual time the browser writes the page down as soon as no timer is left, and a promise on another
+/// process (the text of a blob) may not have come by then.
 const PROBE: &str = r##"
 <script>
 "use strict";
-(async () => {
+(() => {
   const found = { errors: [], saved: {}, charts: {}, wide: [] };
   window.addEventListener("error", (event) => found.errors.push(event.message));
-  const blobs = [];
-  URL.createObjectURL = (blob) => { blobs.push(blob); return "#"; };
+  const texts = [];
+  window.Blob = class { constructor(parts) { this.text = parts.join(""); } };
+  URL.createObjectURL = (blob) => { texts.push(blob.text); return "#"; };
   for (const figure of document.querySelectorAll("figure[data-figure]")) {
     found.charts[figure.dataset.figure] = figure.querySelectorAll(".chart svg").length;
     for (const button of figure.querySelectorAll("button[data-save]")) {
       button.click();
-      found.saved[`${figure.dataset.figure}.${button.dataset.save}`] = await blobs.pop().text();
+      found.saved[`${figure.dataset.figure}.${button.dataset.save}`] = texts.pop();
     }
   }
   const before = document.querySelectorAll("figure .chart svg path").length;
