@@ -35,6 +35,7 @@ pub fn scoreboard_csv(scores: &[Score]) -> CsvText {
         "p95",
         "inside",
         "covered",
+        "covered_with_error",
         "z",
         "crps",
         "width",
@@ -66,6 +67,7 @@ pub fn scoreboard_csv(scores: &[Score]) -> CsvText {
             .number(of(high))
             .word(some.then(|| score.verdict == Verdict::Inside))
             .word(some.then(|| score.covered()))
+            .word(some.then(|| score.covered_with_error()))
             .number(of(score.z()))
             .number(of(score.crps()))
             .number(of(score.width()))
@@ -194,6 +196,7 @@ pub fn families_csv(families: &[Family]) -> CsvText {
         "inside",
         "share_inside",
         "coverage",
+        "coverage_with_error",
         "bias",
         "compared",
         "crps",
@@ -215,6 +218,7 @@ pub fn families_csv(families: &[Family]) -> CsvText {
             .word(Some(t.inside))
             .number(or(t.share))
             .number(or(t.covered))
+            .number(or(t.covered_with_error))
             .number(or(t.bias))
             .word(Some(t.compared))
             .number(or(t.error))

@@ -21,6 +21,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::maths;
 use crate::record::observed::{Measured, measure};
 use crate::record::outputs::{Gap, Outputs, quantile};
 use crate::world::observation::ObservationRow;
@@ -130,6 +131,24 @@ impl Score {
         low <= self.row.value && self.row.value <= high
     }
 
+    /// Whether the observed value lies between the 5 % and 95 % points of what would be *observed* of the runs: an observation has an
+    /// error too, normal, with the tolerance as its 90 % band. Spread over equal parts of that error, not drawn.
+    #[must_use]
+    pub fn covered_with_error(&self) -> bool {
+        let errors: Vec<f64> = (0..ERROR_PARTS)
+            .map(|k| (f64::from(k) + 1.0 / 2.0) / f64::from(ERROR_PARTS))
+            .map(|share| maths::normal_quantile(share) / maths::normal_quantile(P95))
+            .collect();
+        let mut seen: Vec<f64> = self
+            .values
+            .iter()
+            .map(|x| z(&self.row, *x))
+            .flat_map(|z| errors.iter().map(move |error| z + error))
+            .collect();
+        seen.sort_by(f64::total_cmp);
+        quantile(&seen, P05) <= 0.0 && 0.0 <= quantile(&seen, P95)
+    }
+
     /// The error of the naive forecast in tolerance units.
     #[must_use]
     pub fn naive_error(&self) -> Option<f64> {
@@ -166,6 +185,8 @@ pub fn crps(errors: &[f64]) -> f64 {
 /// Ends of the 90 % band.
 const P05: f64 = 0.05;
 const P95: f64 = 0.95;
+/// Equal parts into which the error of an observation is cut.
+const ERROR_PARTS: u32 = 19;
 
 /// Scores `runs` (replicates of one world) against `observations`, in order of
 /// family, quantity and date.
@@ -243,6 +264,8 @@ pub struct Tally {
     pub bias: Option<f64>,
     /// Share of the rows whose observed value the 90 % band of the runs covers; none for one run.
     pub covered: Option<f64>,
+    /// The same of what would be observed of the runs, with the error of an observation.
+    pub covered_with_error: Option<f64>,
     /// Rows with a value and a naive forecast.
     pub compared: usize,
     /// Share of these that the model has inside, weighted as above.
@@ -264,6 +287,7 @@ pub fn tally<'a>(scores: impl IntoIterator<Item = &'a Score>) -> Tally {
     let compared: Vec<&Score> = with.iter().copied().filter(|s| s.naive.is_some()).collect();
     let inside = |s: &Score| f64::from(s.verdict == Verdict::Inside);
     let errors = |s: &Score| s.naive_error().unwrap_or(f64::NAN);
+    let several = with.iter().all(|s| s.values.len() > 1);
     Tally {
         scored: with.len(),
         inside: with.iter().filter(|s| s.verdict == Verdict::Inside).count(),
@@ -271,8 +295,9 @@ pub fn tally<'a>(scores: impl IntoIterator<Item = &'a Score>) -> Tally {
         share: weighted(&with, inside),
         share_strict: weighted(&scores, inside),
         bias: median(with.iter().map(|s| s.z())),
-        covered: weighted(&with, |s| f64::from(s.covered()))
-            .filter(|_| with.iter().all(|s| s.values.len() > 1)),
+        covered: weighted(&with, |s| f64::from(s.covered())).filter(|_| several),
+        covered_with_error: weighted(&with, |s| f64::from(s.covered_with_error()))
+            .filter(|_| several),
         compared: compared.len(),
         share_compared: weighted(&compared, inside),
         share_naive: weighted(&compared, |s| f64::from(errors(s) <= 1.0)),

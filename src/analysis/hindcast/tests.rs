@@ -233,9 +233,14 @@ fn an_ensemble_is_scored_by_its_median_and_spread() {
     let score_of = &scores[0];
     assert_eq!(score_of.values, [6.0, 10.0, 14.0]);
     assert_eq!(score_of.verdict, Verdict::Inside);
-    assert!(score_of.covered());
+    assert!(score_of.covered() && score_of.covered_with_error());
     // z = −2, 0, 1: mean |z| = 1; Σ|zᵢ − zⱼ| = 2 (2 + 3 + 1) = 12; CRPS = 1 − 12 / 18 = 1/3.
     assert!((score_of.crps() - 1.0 / 3.0).abs() < 1e-12, "{}", score_of.crps());
+    // Runs that agree off the mark have no band; what would be observed of them has: z = 0.5 is in it, z = 1.5 is not.
+    let agreed = |a: f64| score(&[last(a), last(a)], std::slice::from_ref(&observation)).remove(0);
+    let (near, far) = (agreed(12.0), agreed(16.0));
+    assert_eq!((near.covered(), near.covered_with_error()), (false, true));
+    assert_eq!((far.covered(), far.covered_with_error()), (false, false));
     // One run that lacks the metric makes the row missing.
     let scores = score(&[last(10.0), run("month,b\n2022-01,0\n2022-04,1\n")], &[observation]);
     assert_eq!(scores[0].verdict, Verdict::Missing(Gap::Metric("a".into()), 1));

@@ -38,6 +38,8 @@ const SKILLED: f64 = 2.0 / 3.0;
 /// What was asked of a model worth believing, and what came of it.
 struct Bar {
     coverage: Option<f64>,
+    /// With the error of observations.
+    coverage_of_observed: Option<f64>,
     narrower: Option<(f64, f64)>,
     skilled: usize,
     compared: usize,
@@ -57,6 +59,7 @@ impl Bar {
         let better = |skills: &[f64]| skills.iter().filter(|skill| **skill > 0.0).count();
         Self {
             coverage: all.and_then(|x| x.tally.covered),
+            coverage_of_observed: all.and_then(|x| x.tally.covered_with_error),
             narrower: all.and_then(|x| x.width.zip(x.naive_width)),
             skilled: better(&skills),
             compared: skills.len(),
@@ -77,9 +80,11 @@ impl Bar {
         vec![
             (
                 format!(
-                    "90 % bands hold {} of the test rows (wanted: {})",
+                    "90 % bands of the model hold {} of the test rows (wanted: {}); bands of what would be observed, errors of \
+                     observation included, hold {}",
                     percent(self.coverage),
-                    percent(Some(COVERED))
+                    percent(Some(COVERED)),
+                    percent(self.coverage_of_observed)
                 ),
                 covered,
             ),
@@ -246,8 +251,9 @@ fn families_of(page: &mut String, f: &Findings<'_>, role: Use) {
     let _ = writeln!(
         page,
         "\n## {title}\n\nCRPS, bias and widths in tolerances. *Inside*: median of the draws within the tolerance. *Covered*: observed \
-         value within the 90 % band. *Skill*: 1 − CRPS / CRPS of the naive forecast.\n\n\
-         | family | inside | covered | bias | CRPS | naive | skill | skill (fit) | width | naive |\n|---|---|---|---|---|---|---|---|---|---|"
+         value within the 90 % band of the draws; *with error*: within the band of what would be observed of them, an observation having an error of which its \
+         tolerance is the 90 % band. *Skill*: 1 − CRPS / CRPS of the naive forecast.\n\n\
+         | family | inside | covered | with error | bias | CRPS | naive | skill | skill (fit) | width | naive |\n|---|---|---|---|---|---|---|---|---|---|---|"
     );
     for free in [false, true] {
         for x in f.families.iter().filter(|x| x.role == role && x.free == free) {
@@ -263,10 +269,11 @@ fn families_of(page: &mut String, f: &Findings<'_>, role: Use) {
             };
             let _ = writeln!(
                 page,
-                "| {name} | {}/{} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                "| {name} | {}/{} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
                 t.inside,
                 t.scored,
                 percent(t.covered),
+                percent(t.covered_with_error),
                 tolerances(t.bias),
                 number(t.error),
                 number(t.error_naive),
