@@ -92,6 +92,16 @@ fn main() {
     );
 }
 
+/// Compute of a developer or of a country's hosts.
+#[derive(Clone, Copy, Default)]
+struct Pool {
+    left: f64,
+    wanted: f64,
+    open: f64,
+    got: f64,
+    refused: f64,
+}
+
 /// The same kernel on plain arrays.
 struct Twin {
     p: MarketParameters,
@@ -127,14 +137,23 @@ struct Twin {
     habit: Vec<f64>,
     ln_price: Vec<f64>,
     value: Vec<f64>,
+    dearer: Vec<f64>,
     shares: Vec<f64>,
     nothing: Vec<f64>,
-    prices: Vec<f64>,
-    pools: Vec<usize>,
-    left: Vec<f64>,
-    wanted: Vec<f64>,
-    share_served: Vec<f64>,
-    tokens: Vec<f64>,
+    /// One over tokens of an H100e-month, and price; 0 where nothing is on offer, `[hosted option]`.
+    h100e: Vec<f64>,
+    posted: Vec<f64>,
+    /// Compute and money for a unit of tokens, and units served, `[country × developer]`.
+    compute: Vec<f64>,
+    money: Vec<f64>,
+    got: Vec<f64>,
+    /// The same of hosts, `[country]`.
+    host_compute: Vec<f64>,
+    host_money: Vec<f64>,
+    host_got: Vec<f64>,
+    scale: Vec<f64>,
+    /// Developers, then countries.
+    pools: Vec<Pool>,
     used: Vec<f64>,
     purse: Vec<f64>,
     unserved: Vec<f64>,
@@ -216,14 +235,19 @@ impl Twin {
             country_ln_price: lists(world, &|demand| vec![demand.ln_price_history[0]]),
             ln_price: vec![f64::NAN; hosted],
             value: vec![f64::NAN; hosted],
+            dearer: vec![f64::NAN; hosted],
             shares: vec![0.0; cells],
             nothing: vec![0.0; nations],
-            prices: vec![0.0; cells],
-            pools: vec![0; cells],
-            left: vec![0.0; firms + nations],
-            wanted: vec![0.0; firms + nations],
-            share_served: vec![0.0; firms + nations],
-            tokens: vec![0.0; cells],
+            h100e: vec![0.0; hosted],
+            posted: vec![0.0; hosted],
+            compute: vec![0.0; nations * t.developers.len()],
+            money: vec![0.0; nations * t.developers.len()],
+            got: vec![0.0; nations * t.developers.len()],
+            host_compute: vec![0.0; nations],
+            host_money: vec![0.0; nations],
+            host_got: vec![0.0; nations],
+            scale: vec![0.0; nations],
+            pools: vec![Pool::default(); t.developers.len() + nations],
             used: vec![0.0; cells],
             purse: vec![0.0; nations],
             unserved: vec![0.0; nations],
@@ -276,108 +300,130 @@ impl Twin {
                     - p.price_weight * best_ln_price;
             }
         }
+        for k in 0..hosted {
+            self.value[k] = (self.value[k] - best) / lambda;
+            self.dearer[k] = (self.ln_price[k] - best_ln_price) / lambda;
+        }
+        let follow = |habit: &mut f64, target: f64| {
+            *habit = if !target.is_finite() {
+                f64::NEG_INFINITY
+            } else if habit.is_finite() {
+                p.lock * *habit + (1.0 - p.lock) * target
+            } else {
+                target - p.entry_gap
+            };
+        };
+        let mut runs = vec![false; developers];
+        self.shares.fill(0.0);
         for c in 0..self.nations {
             let poor = p.price_weight * p.price_weight_poor * self.poverty[c];
-            for k in 0..options {
-                let d = k / TIERS;
-                let (value, place) = if k < hosted && !self.abroad[d] && self.home[d] != c {
-                    (f64::NEG_INFINITY, 0.0)
-                } else if k < hosted {
-                    let dearer = if poor > 0.0 && self.ln_price[k].is_finite() {
-                        poor * (self.ln_price[k] - best_ln_price)
-                    } else {
-                        0.0
-                    };
-                    (self.value[k] - best - dearer, self.geography[c * developers + d])
-                } else {
-                    let s = k - hosted;
-                    let price = self.open_price[c * SELF_HOSTED + s];
-                    if price > 0.0 {
-                        let ln_price = self.ln_price_of(price);
-                        let value = p.quality_weight * (self.quality[k] - best_quality)
-                            - p.price_weight * ln_price
-                            - poor * (ln_price - best_ln_price)
-                            - p.ration_penalty * (1.0 - self.host_served[c]);
-                        (value - best, self.open_geography[c * developers + self.origin[s]])
-                    } else {
-                        (f64::NEG_INFINITY, 0.0)
-                    }
-                };
-                let habit = &mut self.habit[c * options + k];
-                *habit = if !value.is_finite() {
-                    f64::NEG_INFINITY
-                } else if habit.is_finite() {
-                    p.lock * *habit + (1.0 - p.lock) * (value / lambda + place)
-                } else {
-                    value / lambda + place - p.entry_gap
-                };
-                self.shares[c * options + k] = *habit;
-            }
+            let habits = &mut self.habit[c * options..(c + 1) * options];
             let row = &mut self.shares[c * options..(c + 1) * options];
+            let knows = |d: usize| self.awareness[c * self.firms + self.developers[d]];
+            let access = &self.access[c * developers..(c + 1) * developers];
+            runs.fill(false);
+            let mut most = [f64::NEG_INFINITY; 2];
+            for k in hosted..options {
+                let origin = self.origin[k - hosted];
+                let price = self.open_price[c * SELF_HOSTED + k - hosted];
+                let target = if price > 0.0 {
+                    let ln_price = maths::ln(price / self.quantum);
+                    let value = p.quality_weight * (self.quality[k] - best_quality)
+                        - p.price_weight * ln_price
+                        - poor * (ln_price - best_ln_price)
+                        - p.ration_penalty * (1.0 - self.host_served[c]);
+                    (value - best) / lambda + self.open_geography[c * developers + origin]
+                } else {
+                    f64::NEG_INFINITY
+                };
+                follow(&mut habits[k], target);
+                if habits[k].is_finite() {
+                    runs[origin] = true;
+                    most[0] = habits[k].max(most[0]);
+                    row[k] = knows(origin);
+                }
+            }
             let mut unaware = 1.0;
             for d in 0..developers {
-                let hosted_here = row[d * TIERS..(d + 1) * TIERS].iter().any(|u| u.is_finite());
-                let open_here =
-                    (hosted..options).any(|k| self.origin[k - hosted] == d && row[k].is_finite());
-                let reach = match (open_here, hosted_here) {
-                    (true, _) => 1.0,
-                    (false, true) => self.access[c * developers + d],
-                    (false, false) => 0.0,
-                };
-                unaware *= 1.0 - reach * self.awareness[c * self.firms + self.developers[d]];
+                let mut on_offer = false;
+                for k in d * TIERS..(d + 1) * TIERS {
+                    let here = (self.abroad[d] || self.home[d] == c) && self.value[k].is_finite();
+                    let target = if here {
+                        self.value[k] - poor * self.dearer[k] + self.geography[c * developers + d]
+                    } else {
+                        f64::NEG_INFINITY
+                    };
+                    follow(&mut habits[k], target);
+                    if habits[k].is_finite() {
+                        on_offer = true;
+                        most[1] = habits[k].max(most[1]);
+                        row[k] = knows(d) * access[d];
+                    }
+                }
+                if runs[d] {
+                    unaware *= 1.0 - knows(d);
+                } else if on_offer {
+                    unaware *= 1.0 - access[d] * knows(d);
+                }
             }
             let aware = 1.0 - unaware;
-            let mut nests = [f64::NEG_INFINITY; 2];
-            for (n, (from, to)) in [(0, hosted), (hosted, options)].into_iter().enumerate() {
-                let most = row[from..to].iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                if !most.is_finite() {
-                    row[from..to].fill(0.0);
-                    continue;
-                }
-                let mut sum = 0.0;
-                for (k, share) in row[from..to].iter_mut().enumerate() {
-                    let d = if from == 0 { k / TIERS } else { self.origin[k] };
-                    *share = maths::exp(*share - most);
-                    *share *= self.awareness[c * self.firms + self.developers[d]];
-                    if from == 0 {
-                        *share *= self.access[c * developers + d];
+            let nests = [(hosted, options), (0, hosted)];
+            let mut sums = [0.0; 2];
+            let mut worth = [f64::NEG_INFINITY, f64::NEG_INFINITY, -p.outside_gap];
+            for (n, (from, to)) in nests.into_iter().enumerate() {
+                for k in from..to {
+                    if row[k] > 0.0 {
+                        row[k] *= maths::exp(habits[k] - most[n]);
+                        sums[n] += row[k];
                     }
-                    sum += *share;
                 }
-                if sum > 0.0 {
-                    for share in &mut row[from..to] {
-                        *share /= sum;
-                    }
-                    nests[n] = lambda * (maths::ln(sum / aware) + most);
+                if sums[n] > 0.0 {
+                    worth[n] = lambda * (maths::ln(sums[n] / aware) + most[n]);
                 }
             }
-            let top = nests[0].max(nests[1]).max(-p.outside_gap);
-            let weights = [nests[0], nests[1], -p.outside_gap].map(|v| maths::exp(v - top));
+            let top = worth[0].max(worth[1]).max(worth[2]);
+            let weights = worth.map(|v| maths::exp(v - top));
             let sum = weights[0] + weights[1] + weights[2];
-            for share in &mut row[..hosted] {
-                *share *= aware * weights[0] / sum;
-            }
-            for share in &mut row[hosted..] {
-                *share *= aware * weights[1] / sum;
+            for (n, (from, to)) in nests.into_iter().enumerate() {
+                let of_nest = if sums[n] > 0.0 { aware * weights[n] / sum / sums[n] } else { 0.0 };
+                for share in &mut row[from..to] {
+                    *share *= of_nest;
+                }
             }
             self.nothing[c] = 1.0 - aware * (weights[0] + weights[1]) / sum;
         }
     }
 
     fn clear(&mut self) {
-        let (firms, options) = (self.firms, self.options);
+        let (hosted, options, developers) = (self.hosted, self.options, self.developers.len());
+        for k in 0..hosted {
+            let on_offer = self.price[k] > 0.0 && self.per_h100e[k] > 0.0;
+            self.h100e[k] = if on_offer { 1.0 / self.per_h100e[k] } else { 0.0 };
+            self.posted[k] = if on_offer { self.price[k] } else { 0.0 };
+        }
         for c in 0..self.nations {
-            let row = c * options..(c + 1) * options;
-            self.prices[row.clone()][..self.hosted].copy_from_slice(&self.price);
-            self.prices[row.clone()][self.hosted..]
-                .copy_from_slice(&self.open_price[c * SELF_HOSTED..(c + 1) * SELF_HOSTED]);
-            self.pools[row.clone()][..self.hosted].copy_from_slice(&self.firm_of);
-            self.pools[row][self.hosted..].fill(firms + c);
-            self.left[firms + c] = self.self_host[c];
+            for d in 0..developers {
+                let (mut compute, mut money) = (0.0, 0.0);
+                for k in d * TIERS..(d + 1) * TIERS {
+                    let share = self.shares[c * options + k];
+                    compute += share * self.h100e[k];
+                    money += share * self.posted[k];
+                }
+                self.compute[c * developers + d] = compute;
+                self.money[c * developers + d] = money;
+            }
+            for k in hosted..options {
+                let share = self.shares[c * options + k];
+                if share > 0.0 {
+                    self.host_compute[c] += share / self.per_h100e[k];
+                    self.host_money[c] += share * self.open_price[c * SELF_HOSTED + k - hosted];
+                }
+            }
+            self.pools[developers + c].left = self.self_host[c];
             self.purse[c] = self.spend[c] / 12.0 * (1.0 - self.nothing[c]);
         }
-        for i in 0..firms {
-            self.left[i] = if self.sells[i] { self.serving[i].max(0.0) } else { 0.0 };
+        for d in 0..developers {
+            self.pools[d].left = self.serving[self.developers[d]].max(0.0);
         }
         self.served.fill(1.0);
         for pass in 0..PASSES {
@@ -389,64 +435,62 @@ impl Twin {
 
     /// One pass: what is wanted, what is served, what spills.
     fn ration(&mut self, pass: usize) {
-        let (firms, options) = (self.firms, self.options);
-        self.wanted.fill(0.0);
+        let developers = self.developers.len();
+        for pool in &mut self.pools {
+            pool.open = f64::from(u8::from(pass == 0 || pool.left > 0.0));
+            pool.wanted = 0.0;
+        }
         for c in 0..self.nations {
-            let row = c * options..(c + 1) * options;
+            let host = developers + c;
+            self.scale[c] = 0.0;
             if pass > 0 && self.purse[c] == 0.0 {
-                self.tokens[row].fill(0.0);
                 continue;
             }
-            let mut money = 0.0;
-            for at in row.clone() {
-                let share = self.shares[at];
-                let open = share > 0.0 && (pass == 0 || self.left[self.pools[at]] > 0.0);
-                self.tokens[at] = if open { share } else { 0.0 };
-                if open {
-                    money += share * self.prices[at];
-                }
-            }
-            let scale = if money > 0.0 { self.purse[c] / money } else { 0.0 };
-            for at in row.clone() {
-                if self.tokens[at] > 0.0 {
-                    self.tokens[at] *= scale;
-                    self.wanted[self.pools[at]] += self.tokens[at] / self.per_h100e[at - row.start];
-                }
+            let mut money = self.pools[host].open * self.host_money[c];
+            for d in 0..developers {
+                money += self.pools[d].open * self.money[c * developers + d];
             }
             if money <= 0.0 {
                 self.unserved[c] += self.purse[c];
                 self.purse[c] = 0.0;
+                continue;
+            }
+            let scale = self.purse[c] / money;
+            self.scale[c] = scale;
+            self.pools[host].wanted = scale * self.pools[host].open * self.host_compute[c];
+            for d in 0..developers {
+                let pool = &mut self.pools[d];
+                pool.wanted += scale * pool.open * self.compute[c * developers + d];
             }
         }
-        for at in 0..firms + self.nations {
-            let (left, wanted) = (self.left[at], self.wanted[at]);
+        for (at, pool) in self.pools.iter_mut().enumerate() {
+            let (left, wanted) = (pool.left, pool.wanted);
+            let served = if wanted > left { left / wanted } else { 1.0 };
+            pool.left = if wanted >= left { 0.0 } else { left - wanted };
+            pool.got = pool.open * served;
+            pool.refused = pool.open * (1.0 - served);
             if pass == 0 {
                 let pressure = if left > 0.0 { wanted / left } else { 0.0 };
-                if at < firms {
-                    self.pressure[at] = pressure;
+                if at < developers {
+                    self.pressure[self.developers[at]] = pressure;
+                    self.served[self.developers[at]] = served;
                 } else {
-                    self.host_pressure[at - firms] = pressure;
+                    self.host_pressure[at - developers] = pressure;
                 }
-            }
-            self.share_served[at] = if wanted > left { left / wanted } else { 1.0 };
-            self.left[at] = if wanted >= left { 0.0 } else { left - wanted };
-            if pass == 0 && at < firms {
-                self.served[at] = self.share_served[at];
             }
         }
         for c in 0..self.nations {
-            if pass > 0 && self.purse[c] == 0.0 {
+            let (host, scale) = (self.pools[developers + c], self.scale[c]);
+            if scale == 0.0 {
                 continue;
             }
-            let mut turned_away = 0.0;
-            for at in c * options..(c + 1) * options {
-                let tokens = self.tokens[at];
-                if tokens > 0.0 {
-                    let got = tokens * self.share_served[self.pools[at]];
-                    self.used[at] += got;
-                    turned_away += (tokens - got) * self.prices[at];
-                }
+            self.host_got[c] += scale * host.got;
+            let mut turned_away = host.refused * self.host_money[c];
+            for d in 0..developers {
+                self.got[c * developers + d] += scale * self.pools[d].got;
+                turned_away += self.pools[d].refused * self.money[c * developers + d];
             }
+            turned_away *= scale;
             let again = if pass + 1 < PASSES { self.p.spill_share * turned_away } else { 0.0 };
             self.purse[c] = again;
             self.unserved[c] += turned_away - again;
@@ -464,34 +508,42 @@ impl Twin {
         let relative = if p.price_weight > 0.0 { p.quality_weight / p.price_weight } else { 0.0 };
         for c in 0..self.nations {
             let (mut tokens, mut value, mut paid, mut constrained) = (0.0, 0.0, 0.0, 0.0);
-            let mut open = 0.0;
-            for k in 0..options {
-                let used = self.used[c * options + k];
-                if used <= 0.0 {
-                    continue;
-                }
-                let price = self.prices[c * options + k];
-                tokens += used;
-                paid += used * price;
-                let ln_price = if k < hosted { self.ln_price[k] } else { self.ln_price_of(price) };
-                value += used * (ln_price - relative * self.quality[k]);
-                let d = if k < hosted { k / TIERS } else { self.origin[k - hosted] };
-                if self.constrained[d] {
-                    constrained += used;
-                }
-                if k < hosted {
+            for d in 0..self.developers.len() {
+                let at = c * self.developers.len() + d;
+                let mut here = 0.0;
+                for k in d * TIERS..(d + 1) * TIERS {
+                    let used = self.shares[c * options + k] * self.got[at];
+                    self.used[c * options + k] = used;
+                    here += used;
+                    if self.posted[k] > 0.0 {
+                        value += used * (self.ln_price[k] - relative * self.quality[k]);
+                    }
                     self.sold[k] += used;
-                    self.revenue[k] += used * price;
-                } else {
-                    open += used * price;
+                }
+                tokens += here;
+                paid += self.got[at] * self.money[at];
+                constrained += if self.constrained[d] { here } else { 0.0 };
+            }
+            let open = self.host_got[c] * self.host_money[c];
+            paid += open;
+            for k in hosted..options {
+                let used = self.shares[c * options + k] * self.host_got[c];
+                self.used[c * options + k] = used;
+                if used > 0.0 {
+                    tokens += used;
+                    let ln_price = self.ln_price_of(self.open_price[c * SELF_HOSTED + k - hosted]);
+                    value += used * (ln_price - relative * self.quality[k]);
+                    let group = self.constrained[self.origin[k - hosted]];
+                    constrained += if group { used } else { 0.0 };
                 }
             }
             if tokens > 0.0 {
                 self.country_ln_price[c] = value / tokens;
             }
             let shares = &mut self.country_share[c * (options + 1)..(c + 1) * (options + 1)];
+            let bought = if tokens > 0.0 { (1.0 - self.nothing[c]) / tokens } else { 0.0 };
             for (share, used) in shares.iter_mut().zip(&self.used[c * options..]).take(options) {
-                *share = if tokens > 0.0 { used / tokens * (1.0 - self.nothing[c]) } else { 0.0 };
+                *share = used * bought;
             }
             shares[options] = if tokens > 0.0 { self.nothing[c] } else { 1.0 };
             self.country_tokens[c] = tokens;
@@ -501,12 +553,13 @@ impl Twin {
                 for at in 0..self.hosts.len() {
                     let (country, host, h100e) = self.hosts[at];
                     if country == c {
-                        self.pay(host, open * h100e / self.self_host[c]);
+                        self.pay(host, open / self.self_host[c] * h100e);
                     }
                 }
             }
         }
         for k in 0..hosted {
+            self.revenue[k] = self.sold[k] * self.posted[k];
             self.pay(self.firm_of[k], self.revenue[k]);
         }
     }
@@ -515,13 +568,14 @@ impl Twin {
         for i in 0..self.firms {
             let (mut had, mut spare) = (0.0, 0.0);
             if self.sells[i] {
-                (had, spare) = (self.serving[i].max(0.0), self.left[i]);
+                let d = self.developers.iter().position(|firm| *firm == i).expect("a developer");
+                (had, spare) = (self.serving[i].max(0.0), self.pools[d].left);
             } else {
                 let mut wanted = 0.0;
                 for (country, _, h100e) in self.hosts.iter().filter(|h| h.1 == i) {
                     let here = self.hosts.iter().filter(|h| h.0 == *country);
                     let pooled: f64 = here.map(|h| h.2).sum();
-                    let left = self.left[self.firms + country];
+                    let left = self.pools[self.developers.len() + country].left;
                     had += h100e;
                     spare += if pooled > 0.0 { left * h100e / pooled } else { 0.0 };
                     wanted += h100e * self.host_pressure[*country];

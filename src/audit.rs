@@ -12,6 +12,7 @@
 //! | money | sum of all balances | 0 |
 //! | money, by account | balance | sum of its flows |
 //! | escrow, by firm | escrow | sum over open orders of open units × money set aside |
+//! | fleet, by site, once a year | installed, by SKU | sum over cohorts |
 //! | power, by site | drawn | at most connected |
 //! | compute, by firm | core + serving + training + experiments | 1 |
 //! | research, by firm | shares of direction | 1 |
@@ -35,6 +36,9 @@ use crate::units::{Count, Money};
 
 /// Rounding allowed on shares, and relative on power.
 const ROUNDING: f64 = 1e-9;
+
+/// In how many months the fleet of every site is counted anew: all others work with its sums.
+const MONTHS: usize = 12;
 
 type Law = Result<(), (&'static str, String, String, String)>;
 
@@ -84,10 +88,11 @@ pub(crate) fn check_books(
     mut escrow: Local<Vec<Money>>,
     mut ended: Local<usize>,
 ) {
+    let month = clock.elapsed().unsigned_abs() as usize;
     let found = chips(&roster, &catalogue, &parts, &book, &retirements, &sites, &mut placed)
         .and_then(|()| dies_and_memory(&parts))
         .and_then(|()| money(&ledger))
-        .and_then(|()| actors(&roster, &book, &sites, &firms, &mut escrow))
+        .and_then(|()| actors(month, &roster, &book, &sites, &firms, &mut escrow))
         .and_then(|()| papers(&licences, &mut ended))
         .and_then(|()| finite(&readings));
     if let Err((law, entity, left, right)) = found {
@@ -109,7 +114,10 @@ fn chips(
         placed[shipment.sku.index()] += shipment.units;
     }
     for (_, halls) in sites.iter_many(&roster.sites).flatten() {
-        for cohort in halls.cohorts.iter().chain(&halls.warehouse) {
+        for kind in halls.fleet.kinds() {
+            placed[kind.sku.index()] += kind.count;
+        }
+        for cohort in &halls.warehouse {
             placed[cohort.sku.index()] += cohort.count;
         }
     }
@@ -158,6 +166,7 @@ fn money(ledger: &Ledger) -> Law {
 }
 
 fn actors(
+    month: usize,
     roster: &Roster,
     book: &OrderBook,
     sites: &Query<(&Site, &Halls)>,
@@ -168,8 +177,12 @@ fn actors(
         let allowed = halls.power_mw * (1.0 + ROUNDING) + ROUNDING;
         let name = || site.row.id.clone();
         at_most("installed power is connected power", name, halls.drawn_mw, allowed)?;
-        let negative = halls.cohorts.iter().chain(&halls.warehouse).any(|c| c.count < 0);
+        let negative = halls.warehouse.iter().any(|c| c.count < 0);
         equal("no negative cohort", name, negative, false)?;
+        // Each site's turn comes once a year.
+        if site.id.index() % MONTHS == month % MONTHS {
+            equal("a fleet is the sum of its cohorts", name, halls.fleet.adds_up(), true)?;
+        }
     }
     escrow.clear();
     escrow.resize(roster.firms.len(), Money::ZERO);
@@ -235,13 +248,10 @@ fn papers(licences: &LicenceBook, ended: &mut usize) -> Law {
 }
 
 fn finite(readings: &Readings) -> Law {
-    for scope in Scope::ALL {
+    // The name of what is wrong is only looked for where something is.
+    for scope in Scope::ALL.into_iter().filter(|scope| readings.any_infinite(*scope)) {
         let (metrics, rows) = readings.table(scope);
         for row in 0..rows {
-            // The name of what is wrong is only looked for where something is.
-            if !readings.row(scope, row).iter().any(|value| value.is_infinite()) {
-                continue;
-            }
             for (metric, value) in metrics.iter().zip(readings.row(scope, row)) {
                 let name = || format!("{} of {} {row}", metric.name, scope.table());
                 equal("readings are finite", name, value.is_infinite(), false)?;
@@ -373,6 +383,15 @@ mod tests {
             (
                 "installed power is connected power",
                 Box::new(change::<Halls>(sites, |halls| halls.drawn_mw = halls.power_mw + 1.0)),
+            ),
+            (
+                "a fleet is the sum of its cohorts",
+                Box::new(|w| {
+                    for entity in w.resource::<Roster>().sites.clone() {
+                        let mut halls = w.get_mut::<Halls>(entity).expect("halls");
+                        halls.fleet.lose_a_chip();
+                    }
+                }),
             ),
             (
                 "escrow covers open orders",

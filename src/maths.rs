@@ -60,13 +60,6 @@ pub fn logit(p: f64) -> f64 {
     ln(p / (1.0 - p))
 }
 
-/// Replaces every `x` by `e^x`.
-pub fn exp_slice(values: &mut [f64]) {
-    for value in values {
-        *value = exp(*value);
-    }
-}
-
 /// Nearest whole number, halves away from zero; anything that is not finite
 /// becomes 0 (the audit stops a run that carries such a value).
 #[must_use]

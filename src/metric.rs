@@ -4,7 +4,6 @@
 //! the value into [`Readings`] in its own systems. Output tables, their order and
 //! `docs/outputs.md` follow from the declarations.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bevy_ecs::prelude::Resource;
@@ -56,7 +55,8 @@ pub struct Metric {
     pub definition: &'static str,
     /// What it is measured on.
     pub scope: Scope,
-    number: OnceLock<usize>,
+    /// Number of its own in this process, from 1; 0: not given yet.
+    number: AtomicUsize,
 }
 
 impl Metric {
@@ -68,15 +68,27 @@ impl Metric {
         unit: &'static str,
         definition: &'static str,
     ) -> Self {
-        Self { name, unit, definition, scope, number: OnceLock::new() }
+        Self { name, unit, definition, scope, number: AtomicUsize::new(0) }
     }
 
     /// A number of its own in this process, given at first sight. Only boards use it, to find the
     /// metric's column: no result depends on who came first.
     #[inline]
     fn number(&self) -> usize {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        *self.number.get_or_init(|| NEXT.fetch_add(1, Ordering::Relaxed))
+        let number = self.number.load(Ordering::Relaxed);
+        if number == 0 { self.be_numbered() } else { number }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn be_numbered(&self) -> usize {
+        static NEXT: AtomicUsize = AtomicUsize::new(1);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        // Of two threads that meet here the first to write decides.
+        match self.number.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => next,
+            Err(given) => given,
+        }
     }
 }
 
@@ -122,6 +134,23 @@ struct Table {
     values: Vec<f64>,
 }
 
+impl Table {
+    /// Makes room for `row` and writes there. Kept apart, so that what writes most is short.
+    #[cold]
+    #[inline(never)]
+    fn widen(&mut self, row: usize, at: usize, value: f64) {
+        self.rows = row + 1;
+        self.values.resize(self.metrics.len() * self.rows, f64::NAN);
+        self.values[at] = value;
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn unknown(metric: &Metric) -> ! {
+    panic!("`{}` is not a metric of this board", metric.name)
+}
+
 impl Readings {
     /// An empty board for `metrics`, with as many rows a scope as there are
     /// members (`rows` in the order of [`Scope::ALL`]; the world's is 1).
@@ -149,7 +178,7 @@ impl Readings {
     fn column(&self, metric: &Metric) -> usize {
         match self.columns.get(metric.number()) {
             Some(&column) if column != usize::MAX => column,
-            _ => panic!("`{}` is not a metric of this board", metric.name),
+            _ => unknown(metric),
         }
     }
 
@@ -195,9 +224,7 @@ impl Readings {
             *cell = value;
             return;
         }
-        table.rows = row + 1;
-        table.values.resize(width * table.rows, f64::NAN);
-        table.values[at] = value;
+        table.widen(row, at, value);
     }
 
     /// This month's value of a world metric (not a number if unwritten).
@@ -222,6 +249,13 @@ impl Readings {
     pub fn table(&self, scope: Scope) -> (&[&'static Metric], usize) {
         let table = &self.by_scope[scope as usize];
         (&table.metrics, table.rows)
+    }
+
+    /// Whether a value of a scope is infinite. Asked of thousands of values each month, so without a branch for each.
+    #[must_use]
+    pub fn any_infinite(&self, scope: Scope) -> bool {
+        let values = &self.by_scope[scope as usize].values;
+        values.iter().fold(false, |found, value| found | value.is_infinite())
     }
 
     /// The values of member `row`, in the order of the scope's metrics.

@@ -175,8 +175,14 @@ impl Stream {
     pub fn month(&mut self, month: Month) -> Draws<'_> {
         if let Source::Addressed(rng) = &mut self.source {
             let place = WORDS_A_MONTH * u128::from(month.index().unsigned_abs());
-            if rng.get_word_pos() != place {
-                rng.set_word_pos(place);
+            // The generator makes the words of some months at once: what lies between is thrown away, not made anew.
+            match place.checked_sub(rng.get_word_pos()) {
+                Some(ahead) if ahead <= WORDS_A_MONTH => {
+                    for _ in 0..ahead {
+                        rng.next_u32();
+                    }
+                }
+                _ => rng.set_word_pos(place),
             }
         }
         Draws { stream: self, month, taken: 0 }
@@ -258,6 +264,23 @@ mod tests {
         let c = luck.stream(Purpose::Research, key_of(&["bytedance"])).month(may).uniform();
         assert_eq!(a.to_bits(), b.to_bits());
         assert_eq!(a.to_bits(), c.to_bits());
+    }
+
+    #[test]
+    fn month_by_month_draws_are_those_of_each_month_alone() {
+        let luck = Luck::new(7);
+        let mut kept = luck.stream(Purpose::Training, 3);
+        for month in (0..40).map(|n| Month::new(2022, 1) + n + n / 7) {
+            // None to eight draws a month.
+            for draw in 0..month.index() % 9 {
+                let mut fresh = luck.stream(Purpose::Training, 3);
+                let mut fresh = fresh.month(month);
+                let word = (0..=draw).map(|_| fresh.uniform()).last();
+                let mut again = kept.month(month);
+                let same = (0..=draw).map(|_| again.uniform()).last();
+                assert_eq!(word.map(f64::to_bits), same.map(f64::to_bits));
+            }
+        }
     }
 
     #[test]

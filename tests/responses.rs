@@ -338,7 +338,7 @@ responses! {
             Set("clauses.us-2023-10-datacentre.b.performance_density_min=1"),
             Set("clauses.us-2023-10-datacentre.b.tpp_min=600"),
         ],
-        then: &[Move("series.china_foreign_units", "2024-01", "2025-12", Down, 0.2)],
+        then: &[Move("series.china_lawful_import_h100e", "2024-01", "2025-12", Down, 0.2)],
         not_before: "2023-10",
         off: &[Set("mechanisms.enforcement=false")],
     }

@@ -139,6 +139,7 @@ fn chip(record: &csv::StringRecord) -> Sku {
         origin: Origin::Roadmap,
         parent: None,
         caused_by: None,
+        board_share: None,
         source: String::new(),
     };
     Sku {
@@ -149,6 +150,7 @@ fn chip(record: &csv::StringRecord) -> Sku {
         caused_by: None,
         train_paper: 1.0,
         serve_paper: 1.0,
+        work_paper: 1.0,
         price_usd: 1.0,
         on_sale: true,
         row,

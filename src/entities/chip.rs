@@ -5,7 +5,7 @@ use bevy_ecs::prelude::Resource;
 use super::{DieId, RuleId, SkuId, VendorId};
 use crate::calendar::Month;
 use crate::maths;
-use crate::schema::{choice, flag, id_of, month, number, optional, text};
+use crate::schema::{choice, flag, id_of, month, number, optional, share, text};
 
 crate::choice! {
     /// How a SKU came about.
@@ -96,6 +96,8 @@ crate::table! {
         parent: Option<String> = optional(id_of("chips")),
         /// The rule without which it would not exist.
         caused_by: Option<String> = optional(id_of("rules")),
+        /// Share sold on boards or in servers, the rest as racks, which brokers cannot divert; empty: all.
+        board_share: Option<f64> = optional(share()),
         /// Where the figures come from.
         source: String = text(),
     }
@@ -112,6 +114,10 @@ crate::parameters! {
         reference_bandwidth_gbps,
         /// Exponent on throughput in serving performance, the rest on memory bandwidth.
         serving_flop_exponent,
+        /// Weight w of training in the work that chips are valued for (0 serving only, 1 training only).
+        train_weight,
+        /// Specialisation m of fleets: 1, every chip does every kind of work; the larger, the more each does what it is best at.
+        work_specialisation,
     }
 }
 
@@ -150,6 +156,8 @@ pub struct Sku {
     pub train_paper: f64,
     /// Serving performance relative to the reference chip, before software.
     pub serve_paper: f64,
+    /// What it is worth for the mix of work, relative to the reference chip, before software.
+    pub work_paper: f64,
     /// Current list price, USD. Written by `allocation`.
     pub price_usd: f64,
     /// Whether the chip can be ordered this month. Written by `design`.
@@ -167,21 +175,18 @@ impl Sku {
             Attribute::MemoryBandwidth => self.row.memory_bandwidth_gbps,
         }
     }
+}
 
-    /// Performance for a mix of work before software, reference chip = 1:
-    /// `train^w · serve^(1 − w)`, w the weight of training.
-    #[must_use]
-    pub fn workload(&self, train_weight: f64) -> f64 {
-        maths::pow(self.train_paper, train_weight)
-            * maths::pow(self.serve_paper, 1.0 - train_weight)
-    }
-
-    /// Serving performance before software: `FLOP/s^a × bandwidth^(1 − a)` relative
-    /// to the reference chip, 8-bit throughput standing for FLOP/s.
-    #[must_use]
-    pub fn serving(tops: f64, bandwidth: f64, reference: (f64, f64), a: f64) -> f64 {
-        maths::pow(tops / reference.0, a) * maths::pow(bandwidth / reference.1, 1.0 - a)
-    }
+/// Performance of a chip before software, reference chip = 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Performance {
+    /// Training: throughput.
+    pub train: f64,
+    /// Serving: `FLOP/s^a × bandwidth^(1 − a)`, 8-bit throughput standing for FLOP/s.
+    pub serve: f64,
+    /// The mix that buyers pay for: `(w train^m + (1 − w) serve^m)^(1/m)`. A fleet of many kinds puts each where it is
+    /// best (comparative advantage), so a chip that only serves well is worth more than the mean of what it does.
+    pub work: f64,
 }
 
 /// All SKUs and dies. SKUs that `design` adds come at the end.
@@ -197,9 +202,28 @@ pub struct Catalogue {
     pub reference_tflops: f64,
     /// Exponent on FLOP/s in serving performance.
     pub serving_exponent: f64,
+    /// Weight of training in work, and specialisation.
+    pub mix: (f64, f64),
 }
 
 impl Catalogue {
+    /// What a chip with this row does on paper.
+    #[must_use]
+    pub fn performance(&self, row: &ChipRow) -> Performance {
+        let (tops, bandwidth) = self.reference;
+        let a = self.serving_exponent;
+        let train = row.training_tflops() / self.reference_tflops;
+        let serve = maths::pow(row.tops_8bit / tops, a)
+            * maths::pow(row.memory_bandwidth_gbps.unwrap_or(0.0) / bandwidth, 1.0 - a);
+        Performance { train, serve, work: self.work(train, serve) }
+    }
+
+    /// `(w train^m + (1 − w) serve^m)^(1/m)`.
+    fn work(&self, train: f64, serve: f64) -> f64 {
+        let (w, m) = self.mix;
+        maths::pow(w * maths::pow(train, m) + (1.0 - w) * maths::pow(serve, m), 1.0 / m)
+    }
+
     /// The SKU.
     #[must_use]
     pub fn sku(&self, id: SkuId) -> &Sku {
@@ -209,5 +233,23 @@ impl Catalogue {
     /// Every SKU with its id, in order.
     pub fn iter(&self) -> impl Iterator<Item = (SkuId, &Sku)> {
         self.skus.iter().enumerate().map(|(i, sku)| (SkuId::at(i), sku))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Catalogue;
+
+    #[test]
+    fn chips_are_worth_what_they_do_best() {
+        let work = |w, m| Catalogue { mix: (w, m), ..Catalogue::default() }.work(0.15, 0.42);
+        // The mean: 0.5 · 0.15 + 0.5 · 0.42. With m = 2: √((0.0225 + 0.1764)/2).
+        assert!((work(0.5, 1.0) - 0.285).abs() < 1e-12);
+        assert!((work(0.5, 2.0) - 0.099_45_f64.sqrt()).abs() < 1e-12);
+        // Towards the better of the two, and never beyond.
+        assert!(work(0.5, 40.0) > 0.4 && work(0.5, 40.0) < 0.42);
+        assert!((work(0.0, 2.0) - 0.42).abs() < 1e-12 && (work(1.0, 3.0) - 0.15).abs() < 1e-12);
+        let whole = Catalogue { mix: (0.3, 2.5), ..Catalogue::default() };
+        assert!((whole.work(1.0, 1.0) - 1.0).abs() < 1e-12);
     }
 }

@@ -95,9 +95,9 @@ pub struct Ledger {
     vendors: usize,
     balances: Vec<Money>,
     /// Net receipts of this month, `[account][purpose]`.
-    month: Vec<Money>,
-    /// Net receipts since the start, `[account][purpose]`.
-    total: Vec<Money>,
+    month: Vec<[Money; PURPOSES]>,
+    /// Net receipts of earlier months, `[account][purpose]`.
+    earlier: Vec<[Money; PURPOSES]>,
 }
 
 const PURPOSES: usize = Purpose::WORDS.len();
@@ -111,8 +111,8 @@ impl Ledger {
             firms,
             vendors,
             balances: vec![Money::ZERO; accounts],
-            month: vec![Money::ZERO; accounts * PURPOSES],
-            total: vec![Money::ZERO; accounts * PURPOSES],
+            month: vec![[Money::ZERO; PURPOSES]; accounts],
+            earlier: vec![[Money::ZERO; PURPOSES]; accounts],
         }
     }
 
@@ -126,12 +126,15 @@ impl Ledger {
 
     /// Moves `amount` from `payer` to `payee`; a negative amount moves it back.
     pub fn pay(&mut self, payer: Account, payee: Account, amount: Money, purpose: Purpose) {
-        for (account, amount) in [(payer, -amount), (payee, amount)] {
-            let slot = self.slot(account);
-            self.balances[slot] += amount;
-            self.month[slot * PURPOSES + purpose as usize] += amount;
-            self.total[slot * PURPOSES + purpose as usize] += amount;
-        }
+        self.post(payer, -amount, purpose);
+        self.post(payee, amount, purpose);
+    }
+
+    #[inline]
+    fn post(&mut self, account: Account, amount: Money, purpose: Purpose) {
+        let slot = self.slot(account);
+        self.balances[slot] += amount;
+        self.month[slot][purpose as usize] += amount;
     }
 
     /// Cash of an account (negative: an overdraft, or what an outside account has paid in).
@@ -143,18 +146,23 @@ impl Ledger {
     /// Net receipts of `account` for `purpose` this month.
     #[must_use]
     pub fn this_month(&self, account: Account, purpose: Purpose) -> Money {
-        self.month[self.slot(account) * PURPOSES + purpose as usize]
+        self.month[self.slot(account)][purpose as usize]
     }
 
     /// Net receipts of `account` for `purpose` since the start.
     #[must_use]
     pub fn since_start(&self, account: Account, purpose: Purpose) -> Money {
-        self.total[self.slot(account) * PURPOSES + purpose as usize]
+        let slot = self.slot(account);
+        self.earlier[slot][purpose as usize] + self.month[slot][purpose as usize]
     }
 
     /// Opens a new month.
     pub fn turn_page(&mut self) {
-        self.month.fill(Money::ZERO);
+        for (earlier, month) in self.earlier.iter_mut().zip(&mut self.month) {
+            for (earlier, month) in earlier.iter_mut().zip(month) {
+                *earlier += std::mem::replace(month, Money::ZERO);
+            }
+        }
     }
 
     /// The sum of all balances: zero, or a payment lost its payee.
@@ -167,7 +175,8 @@ impl Ledger {
     #[must_use]
     pub fn misposted(&self) -> Option<(usize, Money, Money)> {
         self.balances.iter().enumerate().find_map(|(slot, balance)| {
-            let flows = self.total[slot * PURPOSES..(slot + 1) * PURPOSES].iter().copied().sum();
+            let months = self.earlier[slot].iter().zip(&self.month[slot]);
+            let flows: Money = months.map(|(earlier, month)| *earlier + *month).sum();
             (flows != *balance).then_some((slot, *balance, flows))
         })
     }
@@ -179,7 +188,7 @@ impl Ledger {
     pub(crate) fn lose_a_payee(&mut self) {
         let one = Money::from_amount(1.0, 1.0);
         self.balances[0] += one;
-        self.total[0] += one;
+        self.month[0][0] += one;
     }
 
     /// Moves cash that no flow explains, to see that it is noticed.

@@ -20,6 +20,7 @@ pub mod chip;
 pub mod chronicle;
 pub mod country;
 pub mod firm;
+pub mod fleet;
 pub mod ledger;
 pub mod licence;
 pub mod line;

@@ -404,8 +404,8 @@ const LANE_KINDS: [RuleKind; 4] =
 #[derive(Clone, Debug, Default)]
 struct Lanes {
     countries: usize,
-    /// Where a lane begins in `rules`.
-    starts: Vec<u32>,
+    /// Where a lane begins and ends in `rules`; lanes that are alike share a place there.
+    places: Vec<(u32, u32)>,
     rules: Vec<RuleId>,
     /// Where those that replace a rule begin in `replacers`, `[rule]`.
     replaced: Vec<u32>,
@@ -426,7 +426,7 @@ impl Lanes {
         let kind = LANE_KINDS.iter().position(|k| *k == kind)?;
         let lane =
             (kind * self.countries + headquarters.index()) * self.countries + destination.index();
-        let (from, to) = (*self.starts.get(lane)?, *self.starts.get(lane + 1)?);
+        let (from, to) = *self.places.get(lane)?;
         self.rules.get(from as usize..to as usize)
     }
 
@@ -621,7 +621,6 @@ impl Rulebook {
     pub fn sort_lanes(&mut self, countries: usize) {
         let mut lanes = Lanes { countries, ..Lanes::default() };
         let mut covered: Vec<(RuleId, bool, &[bool])> = Vec::new();
-        lanes.starts.push(0);
         for kind in LANE_KINDS {
             let mut in_force: Vec<&Rule> = self
                 .rules
@@ -629,7 +628,19 @@ impl Rulebook {
                 .filter(|r| r.in_force && r.row.treatment != Treatment::Allow && answers(r, kind))
                 .collect();
             in_force.sort_by(|a, b| b.row.treatment.cmp(&a.row.treatment).then(a.id.cmp(&b.id)));
-            for headquarters in (0..countries).map(CountryId::at) {
+            // Most headquarters are covered alike.
+            let of_kind = lanes.places.len();
+            for at in 0..countries {
+                let headquarters = CountryId::at(at);
+                let covers = |rule: &&Rule, at: usize| rule.headquarters.get(at).copied();
+                let alike = (0..at).find(|other| {
+                    in_force.iter().all(|rule| covers(rule, *other) == covers(rule, at))
+                });
+                if let Some(alike) = alike {
+                    let from = of_kind + alike * countries;
+                    lanes.places.extend_from_within(from..from + countries);
+                    continue;
+                }
                 // Covered wherever they take delivery, or only in some places.
                 covered.clear();
                 covered.extend(in_force.iter().map(|rule| {
@@ -640,8 +651,9 @@ impl Rulebook {
                     let here = covered.iter().filter(|(_, all, to)| {
                         *all || to.get(destination).is_some_and(|covered| *covered)
                     });
+                    let from = lanes.rules.len() as u32;
                     lanes.rules.extend(here.map(|(id, ..)| *id));
-                    lanes.starts.push(lanes.rules.len() as u32);
+                    lanes.places.push((from, lanes.rules.len() as u32));
                 }
             }
         }
@@ -970,6 +982,7 @@ pub(crate) mod fixtures {
             origin: Origin::Roadmap,
             parent: None,
             caused_by: None,
+            board_share: None,
             source: "test".to_owned(),
         };
         Sku {
@@ -980,6 +993,7 @@ pub(crate) mod fixtures {
             caused_by: None,
             train_paper: 1.0,
             serve_paper: 1.0,
+            work_paper: 1.0,
             price_usd: 30_000.0,
             on_sale: true,
             row,
@@ -999,6 +1013,7 @@ pub(crate) mod fixtures {
             reference: (1979.0, 3350.0),
             reference_tflops: 989.5,
             serving_exponent: 0.5,
+            mix: (0.5, 1.0),
         }
     }
 

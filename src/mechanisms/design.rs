@@ -26,7 +26,7 @@
 //! with ρ the largest chance of refusal that the rules which catch the parent state (1 where they state none),
 //!
 //! and the variant is better than the best free chip by some factor; of all cuts that with the largest V −
-//! cost is taken. Performance is `train^w · serve^(1−w) · interconnect^e` relative to the
+//! cost is taken. Performance is work ([`crate::entities::chip::Performance`]) `· interconnect^e` relative to the
 //! reference chip. The variant carries its parent's dies. A project ends without a launch when
 //! a rule announced meanwhile catches what it designs.
 //!
@@ -82,8 +82,6 @@ crate::parameters! {
         variant_power_response,
         /// Factor by which a variant must beat the vendor's best free chip.
         variant_improvement,
-        /// Weight of training in the performance that buyers pay for, w.
-        workload_train_weight,
         /// Exponent of performance on interconnect, e.
         interconnect_value_exponent,
         /// Share of the gap that a vendor's estimate of demand closes in a month.
@@ -182,20 +180,16 @@ fn add_sku(
 
 /// A SKU from its row, on sale.
 fn sku_of(row: ChipRow, vendor: VendorId, like: &Sku, catalogue: &Catalogue) -> Sku {
-    let bandwidth = row.memory_bandwidth_gbps.unwrap_or(0.0);
+    let paper = catalogue.performance(&row);
     Sku {
         id: row.id.clone(),
         vendor,
         die: like.die,
         parent: None,
         caused_by: None,
-        train_paper: row.training_tflops() / catalogue.reference_tflops,
-        serve_paper: Sku::serving(
-            row.tops_8bit,
-            bandwidth,
-            catalogue.reference,
-            catalogue.serving_exponent,
-        ),
+        train_paper: paper.train,
+        serve_paper: paper.serve,
+        work_paper: paper.work,
         price_usd: row.price_usd,
         on_sale: true,
         row,
@@ -478,17 +472,8 @@ fn effort(p: &DesignParameters, touched: usize) -> (i32, f64) {
 
 /// Performance that buyers pay for, relative to the reference chip.
 fn worth(p: &DesignParameters, row: &ChipRow, catalogue: &Catalogue) -> f64 {
-    let serve = Sku::serving(
-        row.tops_8bit,
-        row.memory_bandwidth_gbps.unwrap_or(0.0),
-        catalogue.reference,
-        catalogue.serving_exponent,
-    );
-    let train = row.tflops_16bit / catalogue.reference_tflops;
     let link = row.interconnect_gbps.unwrap_or(0.0).max(1.0);
-    maths::pow(train, p.workload_train_weight)
-        * maths::pow(serve, 1.0 - p.workload_train_weight)
-        * maths::pow(link, p.interconnect_value_exponent)
+    catalogue.performance(row).work * maths::pow(link, p.interconnect_value_exponent)
 }
 
 /// `Σ_{j=lag+1..horizon} (1 + r)^(−j/12)`, months.

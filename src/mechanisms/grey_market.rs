@@ -3,7 +3,8 @@
 //! Brokers order under the names of firms in transit hubs. Each market (one a destination whose firms cannot buy) clears once a month,
 //! with p the premium over list price:
 //!
-//! - supply of a SKU, chips: S = min(held, divertible·g₀·(p/p₀)^e·(1 − E), d·(divertible + held)); *divertible* are the month's
+//! - supply of a SKU, chips: S = min(held, b·(divertible + held)·min(g₀·(p/p₀)^e·(1 − E), d)), b the share of it that is sold on boards
+//!   or in servers (`board_share`: a rack of 72 chips does not leave unseen); *divertible* are the month's
 //!   shipments of it to buyers who are not captive and not at home in a closed market, *held* what vendors
 //!   kept at the dock for brokers' orders: the chips are taken from the dock, never made up;
 //! - enforcement rises with volume: E = 1 − (1 − E₀)e^(−k·v), E₀ from the regulator
@@ -176,7 +177,9 @@ pub(crate) fn clear(
             let s = id.index();
             let base = (dock.divertible[s] + dock.held_back[s]) as f64;
             could += if dock.held_back[s] > 0 { base } else { 0.0 };
-            let n = maths::whole_below(base * share.min(p.grey_cap_share)).min(dock.held_back[s]);
+            let boards = sku.row.board_share.unwrap_or(1.0);
+            let n = maths::whole_below(base * boards * share.min(p.grey_cap_share))
+                .min(dock.held_back[s]);
             x.supply.push(n);
             value += n as f64 * sku.price_usd * x.attach[sku.vendor.index()] * dear;
         }

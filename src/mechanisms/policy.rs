@@ -235,16 +235,16 @@ pub(crate) fn judge_hazard(
     let (seen, concerned) = &mut *concerned;
     if *seen != Some(book.revision) {
         *seen = Some(book.revision);
-        concerned.clear();
-        for regulator in 0..roster.regulators.len() {
-            let of = |c| {
-                book.rules.iter().any(|rule| {
-                    rule.issuer.index() == regulator
-                        && strict_chip_rule(&book, rule, clock.now)
-                        && rule.covers_lane(c, c)
-                })
-            };
-            concerned.push((0..roster.countries.len()).map(|c| of(CountryId::at(c))).collect());
+        concerned.resize_with(roster.regulators.len(), Vec::new);
+        for concerned in &mut *concerned {
+            concerned.clear();
+            concerned.resize(roster.countries.len(), false);
+        }
+        for rule in book.rules.iter().filter(|rule| strict_chip_rule(&book, rule, clock.now)) {
+            let Some(concerned) = concerned.get_mut(rule.issuer.index()) else { continue };
+            for (at, concerned) in concerned.iter_mut().enumerate() {
+                *concerned |= rule.covers_lane(CountryId::at(at), CountryId::at(at));
+            }
         }
     }
     fears.hazard.clear();
@@ -477,12 +477,15 @@ pub(crate) fn publish_fears(
     book: Res<Rulebook>,
     mut fears: ResMut<Fears>,
     mut seen: Local<Option<u64>>,
+    mut certain: Local<Vec<bool>>,
 ) {
     let fears = &mut *fears;
     let now = clock.now;
     let countries = roster.countries.len();
     if *seen != Some(book.revision) {
         *seen = Some(book.revision);
+        certain.clear();
+        certain.resize(countries, false);
         for board in [&mut fears.announced, &mut fears.feared] {
             board.resize_with(catalogue.skus.len(), Vec::new);
             for row in board {
@@ -490,37 +493,55 @@ pub(crate) fn publish_fears(
                 row.resize(countries, 0.0);
             }
         }
+        let strict: Vec<&Rule> =
+            book.rules.iter().filter(|r| strict_chip_rule(&book, r, now)).collect();
+        // Only what a rule to come catches can be treated worse later.
+        let mut to_come = vec![false; catalogue.skus.len()];
+        for rule in book.rules.iter().filter(|r| !r.in_force && r.is_live(now)) {
+            for (caught, verdict) in to_come.iter_mut().zip(&book.verdicts[rule.id.index()]) {
+                *caught |= *verdict != Verdict::Free;
+            }
+        }
+        let factor = maths::exp(-p.feared_tightening);
+        // What each rule would catch if it were tightened, `[rule]`; empty: nobody asked.
+        let mut tightened: Vec<Vec<bool>> = vec![Vec::new(); book.rules.len()];
         for at in 0..countries {
             let country = CountryId::at(at);
-            let last = book
-                .rules
+            let last = strict
                 .iter()
-                .filter(|r| strict_chip_rule(&book, r, now) && r.covers_lane(country, country))
+                .filter(|r| r.covers_lane(country, country))
                 .filter(|r| r.clauses.iter().any(|c| c.bounds.iter().any(|b| b.at_least)))
                 .max_by_key(|r| (r.row.announced, r.id));
             let Some(last) = last else { continue };
-            let factor = maths::exp(-p.feared_tightening);
-            let feared: Vec<Clause> =
-                last.clauses.iter().map(|c| floors(c).scaled(factor)).collect();
-            let coming = book.rules.iter().any(|r| {
-                strict_chip_rule(&book, r, now) && now < r.row.from && r.covers_lane(country, country)
-            });
+            let feared = &mut tightened[last.id.index()];
+            if feared.is_empty() {
+                let clauses: Vec<Clause> =
+                    last.clauses.iter().map(|c| floors(c).scaled(factor)).collect();
+                feared.extend(catalogue.skus.iter().map(|chip| {
+                    let named = last.vendors.is_empty() || last.vendors.contains(&chip.vendor);
+                    named && any_clause(&clauses, chip) != Verdict::Free
+                }));
+            }
+            let coming =
+                strict.iter().any(|r| now < r.row.from && r.covers_lane(country, country));
             let now_bars = Bars::of(&book, country, |r| r.in_force);
             let coming = coming.then(|| Bars::of(&book, country, |r| r.is_live(now)));
-            for (sku, chip) in catalogue.iter() {
-                let of = sku.index();
+            for (of, feared) in feared.iter().enumerate() {
+                if !feared && (coming.is_none() || !to_come[of]) {
+                    continue;
+                }
                 let today = now_bars.treatment_of(&book, of, country);
                 let open = today.is_none_or(|t| t < Treatment::CaseByCase);
                 if let Some(bars) = &coming {
                     let later = bars.treatment_of(&book, of, country);
                     if later > today && later.is_some_and(|t| t >= Treatment::CaseByCase) {
                         fears.announced[of][at] = 1.0;
+                        certain[at] = true;
                     }
                 }
                 let foreign =
                     book.sku_home.get(of).is_none_or(|home| !last.exempts(*home, country));
-                let named = last.vendors.is_empty() || last.vendors.contains(&chip.vendor);
-                if open && foreign && named && any_clause(&feared, chip) != Verdict::Free {
+                if *feared && open && foreign {
                     fears.feared[of][at] = 1.0;
                 }
             }
@@ -529,8 +550,8 @@ pub(crate) fn publish_fears(
     if !switches.anticipation {
         return;
     }
-    for (at, hazard) in fears.hazard.iter_mut().enumerate() {
-        if fears.announced.iter().any(|row| row.get(at).is_some_and(|caught| *caught > 0.0)) {
+    for (hazard, certain) in fears.hazard.iter_mut().zip(&*certain) {
+        if *certain {
             *hazard = 1.0;
         }
     }
@@ -543,14 +564,9 @@ fn floors(clause: &Clause) -> Clause {
     floors
 }
 
-/// `1 − Π(1 − strength)` over rules in force that `count`.
-fn withheld(book: &Rulebook, count: impl Fn(&Rule) -> bool) -> f64 {
-    let open: f64 = book
-        .rules
-        .iter()
-        .filter(|rule| rule.in_force && count(rule))
-        .map(|rule| 1.0 - rule.row.strength)
-        .product();
+/// `1 − Π(1 − strength)` over `rules`.
+fn withheld<'a>(rules: impl Iterator<Item = &'a Rule>) -> f64 {
+    let open: f64 = rules.map(|rule| 1.0 - rule.row.strength).product();
     1.0 - open
 }
 
@@ -570,13 +586,13 @@ pub(crate) fn publish_strengths(
     let changed = *seen != Some(book.revision);
     *seen = Some(book.revision);
     if changed {
-        let of = |kind: RuleKind, c: CountryId| {
-            withheld(&book, |r| {
-                r.row.kind == kind
-                    && r.vendors.is_empty()
-                    && r.firms.is_empty()
-                    && r.covers_lane(c, c)
-            })
+        let of = |kind: RuleKind| -> Vec<&Rule> {
+            let rules = book.rules.iter().filter(|r| r.in_force && r.row.kind == kind);
+            rules.filter(|r| r.vendors.is_empty() && r.firms.is_empty()).collect()
+        };
+        let here = |rules: &[&Rule], at: usize| {
+            let c = CountryId::at(at);
+            withheld(rules.iter().copied().filter(|r| r.covers_lane(c, c)))
         };
         for (board, kind) in [
             (&mut fears.equipment_withheld, RuleKind::EquipmentExport),
@@ -584,19 +600,20 @@ pub(crate) fn publish_strengths(
             (&mut fears.foundry_withheld, RuleKind::FoundryService),
             (&mut fears.materials_withheld, RuleKind::MaterialExport),
         ] {
+            let rules = of(kind);
             board.clear();
-            board.extend((0..countries).map(|c| of(kind, CountryId::at(c))));
+            board.extend((0..countries).map(|at| here(&rules, at)));
         }
+        let rules = of(RuleKind::RemoteAccess);
         fears.remote_access.clear();
-        fears
-            .remote_access
-            .extend((0..countries).map(|c| 1.0 - of(RuleKind::RemoteAccess, CountryId::at(c))));
+        fears.remote_access.extend((0..countries).map(|at| 1.0 - here(&rules, at)));
         fears.foundry_withheld_vendor.clear();
         for vendor in vendors.iter_many(&roster.vendors).flatten() {
-            let barred = withheld(&book, |r| {
-                matches!(r.row.kind, RuleKind::FoundryService | RuleKind::EntityListing)
+            let barred = withheld(book.rules.iter().filter(|r| {
+                r.in_force
+                    && matches!(r.row.kind, RuleKind::FoundryService | RuleKind::EntityListing)
                     && r.vendors.contains(&vendor.id)
-            });
+            }));
             let country = fears.foundry_withheld.get(vendor.home.index()).copied().unwrap_or(0.0);
             fears.foundry_withheld_vendor.push(1.0 - (1.0 - barred) * (1.0 - country));
         }
@@ -662,19 +679,23 @@ pub(crate) fn guide_imports(
     lines: Query<(&Line, &LineState)>,
     mut fears: ResMut<Fears>,
     mut readings: ResMut<Readings>,
+    mut guiding: Local<Vec<RuleId>>,
 ) {
     let fears = &mut *fears;
     fears.import_allowed.resize(roster.countries.len(), 1.0);
+    guiding.clear();
+    guiding.extend(book.rules.iter().filter_map(|rule| {
+        let counts = rule.in_force
+            && rule.row.kind == RuleKind::ImportGuidance
+            && rule.firms.is_empty();
+        counts.then_some(rule.id)
+    }));
     for at in 0..roster.countries.len() {
         let country = CountryId::at(at);
         let mut strength = 1.0_f64;
         let mut guided = false;
-        for rule in &book.rules {
-            if rule.in_force
-                && rule.row.kind == RuleKind::ImportGuidance
-                && rule.firms.is_empty()
-                && rule.covers_lane(country, country)
-            {
+        for rule in guiding.iter().map(|id| &book.rules[id.index()]) {
+            if rule.covers_lane(country, country) {
                 guided = true;
                 strength = strength.min(rule.row.strength);
             }

@@ -93,6 +93,7 @@ fn build(tables: &Tables) -> World {
         reference: (1979.0, 3350.0),
         reference_tflops: 989.5,
         serving_exponent: 0.5,
+        mix: (0.5, 1.0),
         ..Catalogue::default()
     };
     catalogue.dies = tables.dies.iter().map(|row| Die { row: row.clone() }).collect();
@@ -106,6 +107,7 @@ fn build(tables: &Tables) -> World {
             row: row.clone(),
             train_paper: 1.0,
             serve_paper: 1.0,
+            work_paper: 1.0,
             price_usd: row.price_usd,
             on_sale: true,
         });

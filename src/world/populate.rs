@@ -228,30 +228,32 @@ fn catalogue(
     chips: &CatalogueParameters,
 ) -> Catalogue {
     let dies = Places::of(d.dies.iter().map(|row| &row.id));
-    let reference = (chips.reference_tops_8bit, chips.reference_bandwidth_gbps);
-    let exponent = chips.serving_flop_exponent;
+    let mut catalogue = Catalogue {
+        skus: Vec::new(),
+        dies: d.dies.iter().map(|row| Die { row: row.clone() }).collect(),
+        reference: (chips.reference_tops_8bit, chips.reference_bandwidth_gbps),
+        reference_tflops: chips.reference_tflops_16bit,
+        serving_exponent: chips.serving_flop_exponent,
+        mix: (chips.train_weight, chips.work_specialisation),
+    };
     let sku = |row: &&ChipRow| {
-        let bandwidth = row.memory_bandwidth_gbps.unwrap_or(0.0);
+        let paper = catalogue.performance(row);
         Sku {
             id: row.id.clone(),
             vendor: VendorId::at(vendors.at(&row.vendor)),
             die: DieId::at(dies.at(&row.die)),
             parent: row.parent.as_deref().and_then(|id| places.find(id)).map(SkuId::at),
             caused_by: row.caused_by.as_deref().map(|id| RuleId::at(rules.at(id))),
-            train_paper: row.training_tflops() / chips.reference_tflops_16bit,
-            serve_paper: Sku::serving(row.tops_8bit, bandwidth, reference, exponent),
+            train_paper: paper.train,
+            serve_paper: paper.serve,
+            work_paper: paper.work,
             price_usd: row.price_usd,
             on_sale: false,
             row: (*row).clone(),
         }
     };
-    Catalogue {
-        skus: skus.iter().map(sku).collect(),
-        dies: d.dies.iter().map(|row| Die { row: row.clone() }).collect(),
-        reference,
-        reference_tflops: chips.reference_tflops_16bit,
-        serving_exponent: exponent,
-    }
+    catalogue.skus = skus.iter().map(sku).collect();
+    catalogue
 }
 
 fn spawn_firms(

@@ -60,13 +60,24 @@ pub(crate) fn roll_over(
         if !waits || !cleared || order.fee != Money::ZERO {
             continue;
         }
+        let old = catalogue.sku(order.sku);
+        let later_of_vendor = |(id, launch): &&(SkuId, Month)| {
+            let new = catalogue.sku(*id);
+            new.vendor == old.vendor
+                && *launch > old.row.launch
+                && new.row.tflops_16bit >= old.row.tflops_16bit
+                && spare[id.index()] > 0
+        };
+        // Mostly there is none, and who would have to be asked is no question.
+        if !later.iter().any(|of| later_of_vendor(&of)) {
+            continue;
+        }
         let (Ok(buyer), Ok(site)) = (
             firms.get(roster.firms[order.buyer.index()]),
             sites.get(roster.sites[order.site.index()]),
         ) else {
             continue;
         };
-        let old = catalogue.sku(order.sku);
         let there = |kind, id: SkuId| {
             rulebook.strictest(kind, id, order.buyer, buyer.home, site.country)
         };
@@ -85,14 +96,8 @@ pub(crate) fn roll_over(
                         && !rulebook.asks_notice(id, order.buyer, buyer.home, site.country)
                 })
         };
-        let Some((newer, _)) = later.iter().find(|(id, launch)| {
-            let new = catalogue.sku(*id);
-            new.vendor == old.vendor
-                && *launch > old.row.launch
-                && new.row.tflops_16bit >= old.row.tflops_16bit
-                && spare[id.index()] > 0
-                && free_there(*id)
-        }) else {
+        let Some((newer, _)) = later.iter().filter(later_of_vendor).find(|(id, _)| free_there(*id))
+        else {
             continue;
         };
         let (newer, new) = (*newer, catalogue.sku(*newer));

@@ -82,11 +82,14 @@ pub(crate) fn ration(
                     maths::whole_below(p.grey_cap_share * parts.inventory[s] as f64);
             }
         }
-        // Nobody may have any: both quotas stay 0.
+        // Nobody may have any, or there are none: both quotas stay 0.
         if desk.totals[s] == 0 {
             continue;
         }
         let free = parts.inventory[s] - dock.held_back[s];
+        if free <= 0 {
+            continue;
+        }
         let big: Count =
             (0..firms).filter(|f| large(desk, s, *f)).map(|f| desk.eligible[s * firms + f]).sum();
         let small = desk.totals[s] - big;
@@ -94,6 +97,10 @@ pub(crate) fn ration(
     }
     for order in &mut book.orders {
         let (s, v) = (order.sku.index(), order.vendor.index());
+        // Most orders wait for chips of which there are none.
+        if desk.quota[s] == [0, 0] {
+            continue;
+        }
         let (captive, months) = captives[v];
         let class = usize::from(!large(desk, s, order.buyer.index()));
         let n = eligible(order, captive, now).min(desk.quota[s][class]);

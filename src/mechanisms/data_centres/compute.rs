@@ -20,7 +20,7 @@ use crate::entities::firm::{Compute, Firm, Group, Lab, Purse};
 use crate::entities::ledger::{Account, Ledger, Purpose};
 use crate::entities::site::{Halls, Retirements, Site, annuity_years, energy_usd_year};
 use crate::entities::vendor::{Sales, Vendor};
-use crate::entities::{FirmId, Roster, Settings, Switches};
+use crate::entities::{CountryId, FirmId, Roster, Settings, Switches};
 use crate::maths;
 use crate::metric::Readings;
 use crate::units::Money;
@@ -40,8 +40,20 @@ pub(crate) fn measure_fleets(
     mut tally: ResMut<FleetTally>,
     mut map: ResMut<ComputeMap>,
     mut software: Local<Vec<f64>>,
-    mut chips: Local<Vec<[f64; 4]>>,
+    mut chips: Local<Vec<[f64; 3]>>,
+    mut power: Local<Vec<(f64, f64)>>,
+    mut homes: Local<Vec<CountryId>>,
 ) {
+    // Price of a kWh and PUE, `[country]`; where firms are at home, `[firm]`.
+    power.clear();
+    power.extend(
+        countries
+            .iter_many(&roster.countries)
+            .flatten()
+            .map(|country| (country.row.power_price_usd_kwh, country.row.pue)),
+    );
+    homes.clear();
+    homes.extend(firms.iter_many(&roster.firms).flatten().map(|(firm, _)| firm.home));
     let tally = &mut *tally;
     let map = &mut *map;
     tally.firms.clear();
@@ -62,64 +74,61 @@ pub(crate) fn measure_fleets(
     for (vendor, sales) in vendors.iter_many(&roster.vendors).flatten() {
         software.push(vendor.row.software(sales.cumulative_units));
     }
-    // Of each SKU: software, training and serving on paper, link (negative: not published).
+    // Of each SKU: training and serving now, link (negative: not published).
     chips.clear();
     chips.extend(catalogue.skus.iter().map(|sku| {
         let software = software.get(sku.vendor.index()).copied().unwrap_or(1.0);
         let link = sku.row.interconnect_gbps.unwrap_or(-1.0);
-        [software, sku.train_paper, sku.serve_paper, link]
+        [software * sku.train_paper, software * sku.serve_paper, link]
     }));
     let life_years = (p.chip_life_months / 12.0).max(f64::MIN_POSITIVE);
     let (mut drawn_all, mut price_all) = (0.0, 0.0);
     for (site, halls) in sites.iter_many(&roster.sites).flatten() {
-        let Ok(country) = countries.get(roster.countries[site.country.index()]) else { continue };
         let at = site.country.index();
-        let home = firms.get(roster.firms[site.owner.index()]).map(|(firm, _)| firm.home);
+        let (price, pue) = power[at];
+        let home = homes[site.owner.index()];
         let firm = &mut tally.firms[site.owner.index()];
-        let (mut train, mut serve, mut paid) = (0.0, 0.0, 0.0);
-        for cohort in &halls.cohorts {
-            let [software, on_train, on_serve, link] = chips[cohort.sku.index()];
-            let users = cohort.count as f64 * software;
-            let trains = users * on_train;
+        let (mut train, mut serve, mut paid) = (0.0, 0.0, Money::ZERO);
+        for kind in halls.fleet.kinds() {
+            let [on_train, on_serve, link] = chips[kind.sku.index()];
+            let count = kind.count as f64;
+            let trains = count * on_train;
             train += trains;
-            serve += users * on_serve;
-            paid += cohort.count as f64 * cohort.paid.amount(settings.quantum);
+            serve += count * on_serve;
+            paid += kind.paid;
             if link >= 0.0 {
                 firm.link += trains * link;
                 firm.link_weight += trains;
             }
-            tally.installed[cohort.sku.index()] += cohort.count;
+            tally.installed[kind.sku.index()] += kind.count;
         }
         for cohort in &halls.warehouse {
-            let [software, _, on_serve, _] = chips[cohort.sku.index()];
-            let users = cohort.count as f64 * software;
-            firm.waiting_serve += users * on_serve;
+            let [_, on_serve, _] = chips[cohort.sku.index()];
+            firm.waiting_serve += cohort.count as f64 * on_serve;
             firm.waiting_chips += cohort.count;
             tally.waiting[cohort.sku.index()] += cohort.count;
         }
-        let price = country.row.power_price_usd_kwh;
         firm.train += train;
         firm.serve += serve;
-        if home.is_ok_and(|home| home != site.country) {
+        if home != site.country {
             firm.serve_abroad += serve;
         }
         firm.power_mw += halls.power_mw;
         firm.drawn_mw += halls.drawn_mw;
         firm.energy_usd_year += energy_usd_year(halls.drawn_mw, p.fleet_utilisation, price);
-        firm.capital_usd_year += paid / life_years;
+        firm.capital_usd_year += paid.amount(settings.quantum) / life_years;
         map.train_h100e[at] += train;
         map.serve_h100e[at] += serve;
         map.serve_of_firm[site.owner.index() * roster.countries.len() + at] += serve;
         map.power_mw[at] += halls.power_mw;
         map.drawn_mw[at] += halls.drawn_mw;
         drawn_all += halls.drawn_mw;
-        price_all += halls.drawn_mw * price * country.row.pue;
+        price_all += halls.drawn_mw * price * pue;
     }
     if drawn_all > 0.0 {
         tally.energy_usd_kwh = price_all / drawn_all;
     } else {
-        let all = countries.iter_many(&roster.countries).flatten();
-        let sum: f64 = all.map(|c| c.row.power_price_usd_kwh * c.row.pue).sum();
+        let sum: f64 = power.iter().map(|(price, pue)| price * pue).sum();
         tally.energy_usd_kwh = sum / roster.countries.len().max(1) as f64;
     }
     let mut all = firms.iter_many_mut(&roster.firms);
@@ -151,7 +160,6 @@ pub(crate) fn value_compute(
         &catalogue,
         &roster,
         &vendors,
-        p.train_weight,
         &mut paper,
         &mut software,
         &mut work,
@@ -300,7 +308,8 @@ pub(crate) fn split_compute(
             // Full machines cannot tell a small shortage from a large one; what was wanted can.
             let felt = compute.utilisation.max(compute.demand_pressure.min(2.0));
             let step = p.service_share_adjustment * (felt - p.serving_utilisation_target);
-            (compute.serving_share + step).max(p.serving_share_floor).clamp(0.0, free)
+            let most = free * (1.0 - p.development_reserve);
+            (compute.serving_share + step).max(p.serving_share_floor).clamp(0.0, most)
         } else {
             free
         };

@@ -67,8 +67,6 @@ crate::parameters! {
         server_overhead,
         /// Mean draw over full draw of an installed fleet.
         fleet_utilisation,
-        /// Weight of training in the work that chips are valued for (0 serving only, 1 training only).
-        train_weight,
         /// Service life of an accelerator.
         chip_life_months,
         /// Rate at which lifetime cost is discounted.
@@ -118,6 +116,8 @@ crate::parameters! {
         serving_share_floor,
         /// Serving share of a developer at the start.
         serving_share_start,
+        /// Share of what is not core work that a developer keeps for development, however long the queue of customers.
+        development_reserve,
         /// Share of research compute (neither core nor serving) that trains models to be released.
         training_share_of_research,
     }
@@ -217,7 +217,7 @@ pub(crate) fn start_halls(
             let count = parts[age as usize];
             if count > 0 {
                 let quarter = start.quarter() - (ages - age) as i32;
-                halls.cohorts.push(Cohort { sku: *sku, quarter, count, paid: *paid });
+                halls.fleet.add(Cohort { sku: *sku, quarter, count, paid: *paid });
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::entities::chronicle::Chronicle;
 use crate::entities::country::{Country, Grid};
 use crate::entities::firm::Purse;
 use crate::entities::script::{Script, ShockKind};
-use crate::entities::site::{Cohort, DrawSum, Halls, Retirements, Site, chip_mw, energy_usd_year};
+use crate::entities::site::{Cohort, Halls, Retirements, Site, chip_mw, energy_usd_year};
 use crate::entities::vendor::{Sales, Vendor};
 use crate::entities::{Clock, Roster, SkuId, Switches};
 use crate::maths;
@@ -49,18 +49,11 @@ pub(crate) fn grow_grids(
 pub(crate) fn open_halls(clock: Res<Clock>, roster: Res<Roster>, mut sites: Query<&mut Halls>) {
     let mut halls = sites.iter_many_mut(&roster.sites);
     while let Some(Ok(mut halls)) = halls.fetch_next() {
-        if halls.building.iter().all(|(due, _)| *due > clock.now) {
-            continue;
+        let ready = halls.building.iter().take_while(|(due, _)| *due <= clock.now).count();
+        if ready > 0 {
+            let opened: f64 = halls.building.drain(..ready).map(|(_, mw)| mw).sum();
+            halls.power_mw += opened;
         }
-        let halls = &mut *halls;
-        let mut opened = 0.0;
-        halls.building.retain(|(due, mw)| {
-            if *due <= clock.now {
-                opened += mw;
-            }
-            *due > clock.now
-        });
-        halls.power_mw += opened;
     }
 }
 
@@ -158,34 +151,28 @@ fn build(p: &DataCentreParameters, halls: &mut Halls, mw: f64, due: Month) {
         return;
     }
     let stages = maths::whole(p.build_stages_months).max(1) as i32;
-    let mut next = 0;
-    for stage in 0..stages {
-        let (month, part) = (due + stage, mw / f64::from(stages));
-        // Each month stands there once; most often it is the one after the last one.
-        let here = |at: &usize| halls.building.get(*at).is_some_and(|b| b.0 == month);
-        let found = Some(next).filter(here);
-        let found = found.or_else(|| halls.building.iter().position(|(due, _)| *due == month));
-        let at = found.unwrap_or(halls.building.len());
+    let part = mw / f64::from(stages);
+    // Months stand in order, each once.
+    let first = halls.building.partition_point(|(month, _)| *month < due);
+    for (at, month) in (first..).zip((0..stages).map(|stage| due + stage)) {
         match halls.building.get_mut(at) {
-            Some((_, mw)) => *mw += part,
-            None => halls.building.push((month, part)),
+            Some((there, mw)) if *there == month => *mw += part,
+            _ => halls.building.insert(at, (month, part)),
         }
-        next = at + 1;
     }
 }
 
-/// Work of one chip of each SKU now, reference chip = 1: `train^w · serve^(1−w) · software`.
+/// Work of one chip of each SKU now, reference chip = 1, software included.
 pub(super) fn work_of_skus(
     catalogue: &Catalogue,
     roster: &Roster,
     vendors: &Query<(&Vendor, &Sales)>,
-    train_weight: f64,
     paper: &mut Vec<f64>,
     software: &mut Vec<f64>,
     work: &mut Vec<f64>,
 ) {
     for sku in &catalogue.skus[paper.len().min(catalogue.skus.len())..] {
-        paper.push(sku.workload(train_weight));
+        paper.push(sku.work_paper);
     }
     software.clear();
     for (vendor, sales) in vendors.iter_many(&roster.vendors).flatten() {
@@ -220,7 +207,10 @@ pub(crate) fn retire_chips(
     mut software: Local<Vec<f64>>,
     mut work: Local<Vec<f64>>,
     mut energy: Local<Vec<Vec<f64>>>,
+    mut kappas: Local<Vec<f64>>,
 ) {
+    kappas.clear();
+    kappas.extend(purses.iter_many(&roster.firms).flatten().map(|purse| purse.kappa));
     // Energy of a chip's month, USD, `[country][sku]`; neither's row ever changes.
     energy.resize_with(roster.countries.len(), Vec::new);
     for (country, known) in countries.iter_many(&roster.countries).flatten().zip(energy.iter_mut()) {
@@ -235,7 +225,6 @@ pub(crate) fn retire_chips(
         &catalogue,
         &roster,
         &vendors,
-        p.train_weight,
         &mut paper,
         &mut software,
         &mut work,
@@ -243,30 +232,28 @@ pub(crate) fn retire_chips(
     let life = maths::whole(p.chip_life_months / QUARTER_MONTHS).max(1) as i32;
     let mut all = sites.iter_many_mut(&roster.sites);
     while let Some(Ok((site, mut halls))) = all.fetch_next() {
-        if halls.cohorts.is_empty() {
-            continue;
-        }
         let energy = &energy[site.country.index()];
-        let kappa = purses.get(roster.firms[site.owner.index()]).map_or(1.0, |purse| purse.kappa);
+        let kappa = kappas[site.owner.index()];
         let earns = market.value_usd_month * kappa;
         let quarter = clock.now.quarter();
-        let leaves = |cohort: &Cohort| {
-            let at = cohort.sku.index();
-            let too_old = quarter - cohort.quarter >= life;
-            too_old || (earns.is_finite() && work[at] * earns < energy[at])
+        let at_a_loss = |sku: SkuId| {
+            earns.is_finite() && work[sku.index()] * earns < energy[sku.index()]
         };
-        // Most months none leaves.
-        if !halls.cohorts.iter().any(&leaves) {
-            continue;
+        // Most months none leaves: the oldest cohort and the kinds tell.
+        let oldest = quarter - life + 1;
+        if halls.fleet.cohorts().first().is_some_and(|cohort| cohort.quarter < oldest) {
+            let retired = &mut retirements.retired;
+            halls.fleet.take_out_before(oldest, |c| retired[c.sku.index()] += c.count);
         }
-        halls.removals += 1;
-        halls.cohorts.retain(|cohort| {
-            let leaves = leaves(cohort);
-            if leaves {
+        if halls.fleet.kinds().iter().any(|kind| at_a_loss(kind.sku)) {
+            halls.fleet.take_out(|cohort| {
+                if !at_a_loss(cohort.sku) {
+                    return 0;
+                }
                 retirements.retired[cohort.sku.index()] += cohort.count;
-            }
-            !leaves
-        });
+                cohort.count
+            });
+        }
     }
 }
 
@@ -285,15 +272,15 @@ pub(crate) fn install_chips(
     mut software: Local<Vec<f64>>,
     mut work: Local<Vec<f64>>,
     mut watts: Local<Vec<f64>>,
-    mut sums: Local<Vec<DrawSum>>,
+    mut pue_of: Local<Vec<f64>>,
 ) {
-    sums.resize(roster.sites.len(), DrawSum::default());
+    pue_of.clear();
+    pue_of.extend(countries.iter_many(&roster.countries).flatten().map(|c| c.row.pue));
     watts_of_skus(&catalogue, p.server_overhead, &mut watts);
     work_of_skus(
         &catalogue,
         &roster,
         &vendors,
-        p.train_weight,
         &mut paper,
         &mut software,
         &mut work,
@@ -301,20 +288,17 @@ pub(crate) fn install_chips(
     let quarter = clock.now.quarter();
     let mut all = sites.iter_many_mut(&roster.sites);
     while let Some(Ok((site, mut halls))) = all.fetch_next() {
-        let Ok(country) = countries.get(roster.countries[site.country.index()]) else { continue };
         let halls = &mut *halls;
-        let pue = country.row.pue;
+        let pue = pue_of[site.country.index()];
         let draw = |sku: SkuId| chip_mw(watts[sku.index()], 1.0, pue);
-        let sum = &mut sums[site.id.index()];
-        halls.drawn_mw = sum.of(halls, quarter, draw);
+        halls.drawn_mw = halls.draw_of_fleet(draw);
         if halls.warehouse.is_empty() {
             continue;
         }
         if switches.power {
             install(halls, quarter, &draw);
-            if !halls.warehouse.is_empty() {
-                displace(halls, &p, &draw, &work, &mut retirements);
-                halls.drawn_mw = sum.of(halls, quarter, draw);
+            if displace(halls, &p, &draw, &work, &mut retirements) {
+                halls.drawn_mw = halls.draw_of_fleet(draw);
                 install(halls, quarter, &draw);
             }
         } else {
@@ -334,7 +318,7 @@ fn install(halls: &mut Halls, quarter: i32, draw: &dyn Fn(SkuId) -> f64) {
         let fits = if mw > 0.0 { maths::whole_below(free / mw).max(0) } else { waiting.count };
         let count = fits.min(waiting.count);
         if count > 0 {
-            add_cohort(&mut halls.cohorts, Cohort { quarter, count, ..waiting });
+            halls.fleet.add(Cohort { quarter, count, ..waiting });
             halls.drawn_mw += count as f64 * mw;
             halls.warehouse[at].count -= count;
         }
@@ -346,47 +330,34 @@ fn install(halls: &mut Halls, quarter: i32, draw: &dyn Fn(SkuId) -> f64) {
     halls.warehouse.drain(..emptied);
 }
 
-/// Adds to the cohort of the same SKU and quarter, if there is one; what was paid is averaged.
-fn add_cohort(cohorts: &mut Vec<Cohort>, new: Cohort) {
-    let same = cohorts.iter_mut().rev().take_while(|c| c.quarter >= new.quarter);
-    if let Some(old) = same.into_iter().find(|c| c.sku == new.sku && c.quarter == new.quarter) {
-        let weight = new.count as f64 / (old.count + new.count) as f64;
-        old.paid = old.paid + (new.paid - old.paid).scaled(weight);
-        old.count += new.count;
-    } else {
-        cohorts.push(new);
-    }
-}
-
 /// Takes out chips, oldest first, that do so much less per watt than the first waiting one that
-/// their power is worth more to it.
+/// their power is worth more to it; says whether any did.
 fn displace(
     halls: &mut Halls,
     p: &DataCentreParameters,
     draw: &dyn Fn(SkuId) -> f64,
     work: &[f64],
     retirements: &mut Retirements,
-) {
-    let Some(first) = halls.warehouse.first().copied() else { return };
+) -> bool {
+    let Some(first) = halls.warehouse.first().copied() else { return false };
     let per_mw = |sku: SkuId| work[sku.index()] / draw(sku);
     let best = per_mw(first.sku);
+    let gives_way = |sku: SkuId| per_mw(sku) * p.displacement_ratio < best;
     let mut wanted = first.count as f64 * draw(first.sku) - (halls.power_mw - halls.drawn_mw);
-    let mut taken = 0;
-    for cohort in &mut halls.cohorts {
-        if wanted <= 0.0 || per_mw(cohort.sku) * p.displacement_ratio >= best {
-            continue;
+    if wanted <= 0.0 || !halls.fleet.kinds().iter().any(|kind| gives_way(kind.sku)) {
+        return false;
+    }
+    halls.fleet.take_out(|cohort| {
+        if wanted <= 0.0 || !gives_way(cohort.sku) {
+            return 0;
         }
         let mw = draw(cohort.sku);
         let count = maths::whole((wanted / mw).ceil()).min(cohort.count);
-        cohort.count -= count;
-        taken += count;
         retirements.retired[cohort.sku.index()] += count;
         wanted -= count as f64 * mw;
-    }
-    if taken != 0 {
-        halls.removals += 1;
-        halls.cohorts.retain(|c| c.count > 0);
-    }
+        count
+    });
+    true
 }
 
 /// The cheapest way to buy work on the open market, as (SKU, USD for the chip and its system per

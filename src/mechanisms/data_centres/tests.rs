@@ -22,8 +22,7 @@ const NOW: Month = Month::new(2024, 3);
 fn parameters() -> DataCentreParameters {
     DataCentreParameters::from_values(&mut |name| match name {
         "server_overhead" | "fleet_utilisation" | "opening_pipeline" | "hosting_overhead" => 1.0,
-        "train_weight"
-        | "rent_markup"
+        "rent_markup"
         | "abroad_rent_markup"
         | "training_share_of_research"
         | "abroad_offer_share" => 0.5,
@@ -129,10 +128,12 @@ fn sku(id: &str, tdp_w: f64, paper: f64) -> Sku {
             origin: Origin::Roadmap,
             parent: None,
             caused_by: None,
+board_share: None,
             source: "test".into(),
         },
         train_paper: paper,
         serve_paper: paper,
+work_paper: paper,
         price_usd: 20_000.0,
         on_sale: true,
     }
@@ -237,7 +238,7 @@ fn chips_are_installed_in_order_as_far_as_power_reaches() {
     world.resource_mut::<DataCentreParameters>().displacement_ratio = 100.0;
     world.run_system_once(install_chips).unwrap();
     let site = halls(&mut world, 0);
-    assert_eq!(site.cohorts.iter().map(|c| c.count).collect::<Vec<_>>(), [600, 400]);
+    assert_eq!(site.fleet.cohorts().iter().map(|c| c.count).collect::<Vec<_>>(), [600, 400]);
     assert_eq!(site.warehouse[0].count, 500);
     assert!((site.drawn_mw - 1.0).abs() < 1e-9);
     // Five times the work per watt beats a ratio of 4: 500 old chips make room.
@@ -263,14 +264,16 @@ fn chips_retire_by_age_and_when_they_do_not_earn_their_energy() {
     // H100e-month the new chip earns 100, the old one 20.
     let mut world = world();
     let quarter = NOW.quarter();
-    halls(&mut world, 0).cohorts =
-        vec![cohort(0, quarter - 20, 5), cohort(0, quarter - 19, 7), cohort(1, quarter, 11)];
+    halls(&mut world, 0).fleet =
+        [cohort(0, quarter - 20, 5), cohort(0, quarter - 19, 7), cohort(1, quarter, 11)]
+            .into_iter()
+            .collect();
     world.run_system_once(retire_chips).unwrap();
     assert_eq!(world.resource::<Retirements>().retired, [5, 0]);
     world.resource_mut::<RentalMarket>().value_usd_month = 100.0;
     world.run_system_once(retire_chips).unwrap();
     assert_eq!(world.resource::<Retirements>().retired, [5, 11]);
-    assert_eq!(halls(&mut world, 0).cohorts.len(), 1);
+    assert_eq!(halls(&mut world, 0).fleet.cohorts().len(), 1);
 }
 
 #[test]
@@ -334,8 +337,8 @@ fn opening_halls_fleets_and_grids_agree() {
     };
     let paid = Money::from_amount(1.0, 0.01);
     let halls = start_halls(&site, &row, &[(SkuId(0), 10, paid)], NOW, &p);
-    assert_eq!(halls.cohorts.iter().map(|c| c.count).collect::<Vec<_>>(), [3, 3, 2, 2]);
-    assert_eq!(halls.cohorts[0].quarter, NOW.quarter() - 4);
+    assert_eq!(halls.fleet.cohorts().iter().map(|c| c.count).collect::<Vec<_>>(), [3, 3, 2, 2]);
+    assert_eq!(halls.fleet.cohorts()[0].quarter, NOW.quarter() - 4);
     // The whole path of a lead time of twelve months is being built: 20 / (1 + e^−0.6) = 12.9131.
     let granted: f64 = halls.power_mw + halls.building.iter().map(|(_, mw)| mw).sum::<f64>();
     assert!((granted - 12.913_126).abs() < 1e-5);
@@ -395,6 +398,18 @@ fn bids_from_abroad_are_served_in_proportion_and_paid_from_unspent() {
 }
 
 #[test]
+fn development_keeps_its_reserve() {
+    // ω = 0.2 + 0.1 · (1.8 − 0.8) = 0.3 is more than 1 − 0.75 = 0.25 of what is not core.
+    let mut world = world();
+    halls(&mut world, 1).warehouse = vec![cohort(0, 0, 10)];
+    let lab = world.resource::<Roster>().firms[1];
+    world.get_mut::<Compute>(lab).unwrap().utilisation = 1.8;
+    world.resource_mut::<DataCentreParameters>().development_reserve = 0.75;
+    measure(&mut world);
+    assert!((compute(&world, 1).serving_share - 0.25).abs() < 1e-12);
+}
+
+#[test]
 fn the_serving_share_follows_utilisation() {
     // ω = 0.2 + 0.1 · (1.8 − 0.8) = 0.3.
     let mut world = world();
@@ -429,7 +444,8 @@ proptest::proptest! {
             proptest::prop_assert!(site.drawn_mw <= site.power_mw + 1e-9);
             for sku in 0..2_usize {
                 let here: Count = site
-                    .cohorts
+                    .fleet
+                    .cohorts()
                     .iter()
                     .chain(&site.warehouse)
                     .filter(|c| c.sku.index() == sku)

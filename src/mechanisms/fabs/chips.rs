@@ -7,7 +7,7 @@ use crate::entities::boards::{ChipMarket, Dock};
 use crate::entities::chip::{Catalogue, Sku};
 use crate::entities::ledger::{Account, Ledger, Outside, Purpose as PaidFor};
 use crate::entities::line::{LineKind, Parts};
-use crate::entities::vendor::Vendor;
+use crate::entities::vendor::{Sales, Vendor};
 use crate::entities::{Clock, Roster, Settings, SkuId};
 use crate::maths;
 use crate::units::{Count, Money};
@@ -138,6 +138,20 @@ pub(super) fn cut(
     }
 }
 
+/// Weights of [all other SKUs, variants] of a vendor for scarce parts. With c the share of variants in the value `asked`
+/// for and e that of China, for which they are made, in the sales of twelve months, variants are weighted by
+/// `((1 − θ) c + θ e)/c` and the others so that the shares sum to one.
+pub(super) fn turn_and_earn(asked: [f64; 2], sales: &Sales, theta: f64) -> [f64; 2] {
+    let (asked_for, sold) = (asked[0] + asked[1], sales.trailing_usd.iter().sum::<f64>());
+    if asked[0] <= 0.0 || asked[1] <= 0.0 || sold <= 0.0 {
+        return [1.0, 1.0];
+    }
+    let c = asked[1] / asked_for;
+    let e = sales.trailing_china_usd.iter().sum::<f64>() / sold;
+    let due = (1.0 - theta) * c + theta * e;
+    [(1.0 - due) / (1.0 - c), due / c]
+}
+
 /// Starts chips: wants cut to dies, memory and packaging slots, whole units, parts taken from stock.
 pub(crate) fn start_chips(
     clock: Res<Clock>,
@@ -147,22 +161,25 @@ pub(crate) fn start_chips(
     p: Res<FabsParameters>,
     mut works: ResMut<FabWorks>,
     mut parts: ResMut<Parts>,
-    vendors: Query<&Vendor>,
+    vendors: Query<(&Vendor, &Sales)>,
     mut members: Local<Vec<(usize, f64, f64)>>,
     mut scratch: Local<[Vec<f64>; 3]>,
 ) {
     let (works, parts) = (&mut *works, &mut *parts);
+    let mut earned = Vec::with_capacity(works.vendors);
     let skus = catalogue.skus.len();
     works.chip_rest.resize(skus, 0.0);
     zero(&mut works.started, skus);
     works.units.clear();
     works.units.extend_from_slice(&works.start);
     zero(&mut works.totals, works.vendors);
-    // Merit of a SKU for a part: (margin per unit of the part)^m.
-    let merit = |sku: &Sku, uses: f64| {
+    // Merit of a SKU for a part: (margin per unit of the part)^m, times what its customers have earned.
+    let merit = |sku: &Sku, uses: f64, earned: [f64; 2]| {
         // In quanta of the ledger, so that currency is a unit; a loss still leaves a merit.
         let margin = ((sku.price_usd - sku.row.unit_cost_usd) / settings.quantum).max(1.0);
-        if p.margin_exponent == 0.0 { 1.0 } else { maths::pow(margin / uses, p.margin_exponent) }
+        let margin =
+            if p.margin_exponent == 0.0 { 1.0 } else { maths::pow(margin / uses, p.margin_exponent) };
+        margin * earned[usize::from(sku.parent.is_some())]
     };
     let mut skus_of = std::mem::take(&mut works.skus_of);
     skus_of.resize_with(works.vendors, Vec::new);
@@ -170,9 +187,15 @@ pub(crate) fn start_chips(
     for (id, sku) in catalogue.iter().skip(known) {
         skus_of[sku.vendor.index()].push(id.index());
     }
-    for vendor in vendors.iter_many(&roster.vendors).flatten() {
+    for (vendor, sales) in vendors.iter_many(&roster.vendors).flatten() {
         let v = vendor.id.index();
         let of_vendor = || skus_of[v].iter().map(|s| (*s, &catalogue.skus[*s]));
+        let asked = |variants: bool| -> f64 {
+            let of_kind = of_vendor().filter(|(_, sku)| sku.parent.is_some() == variants);
+            of_kind.map(|(s, sku)| works.units[s] * sku.price_usd).sum()
+        };
+        let weights = turn_and_earn([asked(false), asked(true)], sales, p.turn_and_earn);
+        earned.push(weights);
         // Nothing is wanted: nothing is cut, and no slots are asked for.
         if of_vendor().all(|(s, _)| works.units[s] <= 0.0) {
             continue;
@@ -183,7 +206,7 @@ pub(crate) fn start_chips(
                 of_vendor().filter(|(s, sku)| sku.die.index() == d && works.units[*s] > 0.0).map(
                     |(s, sku)| {
                         let uses = sku.row.dies_per_chip as f64;
-                        (s, uses, merit(sku, uses))
+                        (s, uses, merit(sku, uses, weights))
                     },
                 ),
             );
@@ -195,7 +218,7 @@ pub(crate) fn start_chips(
         members.extend(
             of_vendor()
                 .filter(|(s, sku)| sku.row.hbm_gb > 0.0 && works.units[*s] > 0.0)
-                .map(|(s, sku)| (s, sku.row.hbm_gb, merit(sku, sku.row.hbm_gb))),
+                .map(|(s, sku)| (s, sku.row.hbm_gb, merit(sku, sku.row.hbm_gb, weights))),
         );
         cut(parts.memory_gb[v] as f64, &members, &mut works.units, &mut scratch);
         works.totals[v] = of_vendor().map(|(s, sku)| works.units[s] * slots(sku)).sum();
@@ -208,8 +231,9 @@ pub(crate) fn start_chips(
     }
     works.skus_of = skus_of;
     works.share(LineKind::Packaging);
-    for vendor in vendors.iter_many(&roster.vendors).flatten() {
+    for (vendor, _) in vendors.iter_many(&roster.vendors).flatten() {
         let v = vendor.id.index();
+        let weights = earned[v];
         let got = works.got_by(LineKind::Packaging, v);
         works.last_packaging[v] = got;
         members.clear();
@@ -219,7 +243,7 @@ pub(crate) fn start_chips(
                 .filter(|(id, sku)| {
                     sku.vendor == vendor.id && slots(sku) > 0.0 && works.units[id.index()] > 0.0
                 })
-                .map(|(id, sku)| (id.index(), slots(sku), merit(sku, slots(sku)))),
+                .map(|(id, sku)| (id.index(), slots(sku), merit(sku, slots(sku), weights))),
         );
         cut(got, &members, &mut works.units, &mut scratch);
     }

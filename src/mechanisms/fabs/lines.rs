@@ -91,6 +91,7 @@ pub(crate) fn update_lines(
     zero(&mut works.unmet, works.lines);
     zero(&mut works.used, works.lines);
     works.facts.clear();
+    works.of_kind.iter_mut().for_each(Vec::clear);
     if works.die_lines.len() != catalogue.dies.len() {
         works.die_lines.clear();
         works.die_lines.resize(catalogue.dies.len(), Vec::new());
@@ -169,6 +170,7 @@ pub(crate) fn update_lines(
                 *weight /= promised;
             }
         }
+        works.of_kind[row.kind as usize].push(l);
         works.facts.push(Facts {
             kind: row.kind,
             capacity: state.capacity * shocks,

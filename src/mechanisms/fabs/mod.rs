@@ -124,6 +124,8 @@ crate::parameters! {
         start_adjustment_months,
         /// Exponent on margin per scarce part when SKUs share it, m.
         margin_exponent,
+        /// Weight θ of past sales against orders in what variants get of a vendor's scarce parts.
+        turn_and_earn,
         /// Months before launch from which a roadmap SKU is built.
         prelaunch_months,
         /// Share of the vendor's forecast revenue for which a SKU is built before its launch.
@@ -187,6 +189,8 @@ pub struct FabWorks {
     /// Lines that make a die, `[die]`.
     die_lines: Vec<Vec<usize>>,
     facts: Vec<Facts>,
+    /// Lines of each kind, in order.
+    of_kind: [Vec<usize>; LineKind::WORDS.len()],
     /// Weight of a vendor at a line after withholding, `[line][vendor]`.
     weight: Vec<f64>,
     /// 1 − withheld, `[line][vendor]`.
@@ -346,7 +350,7 @@ fn pour(mut capacity: f64, weights: &[f64], needs: &mut [f64], got: &mut [f64]) 
 
 impl FabWorks {
     fn of_kind(&self, kind: LineKind) -> impl Iterator<Item = usize> + '_ {
-        (0..self.lines).filter(move |l| self.facts[*l].kind == kind)
+        self.of_kind[kind as usize].iter().copied()
     }
 
     fn weight(&self, line: usize, vendor: usize) -> f64 {
@@ -395,33 +399,33 @@ impl FabWorks {
         let vendors = self.vendors;
         for v in 0..vendors {
             let entitled = self.entitled(kind, v, false);
-            for l in 0..self.lines {
-                if self.facts[l].kind == kind {
-                    let part = if entitled > 0.0 {
-                        self.weight(l, v) * self.facts[l].capacity / entitled
-                    } else {
-                        0.0
-                    };
-                    let place = l * vendors + v;
-                    self.want[place] = self.totals[v].max(0.0) * part * self.open[place];
-                }
+            for at in 0..self.of_kind[kind as usize].len() {
+                let l = self.of_kind[kind as usize][at];
+                let part = if entitled > 0.0 {
+                    self.weight(l, v) * self.facts[l].capacity / entitled
+                } else {
+                    0.0
+                };
+                let place = l * vendors + v;
+                self.want[place] = self.totals[v].max(0.0) * part * self.open[place];
             }
         }
-        for l in 0..self.lines {
-            if self.facts[l].kind == kind {
-                self.pour_line(l);
-            }
+        for at in 0..self.of_kind[kind as usize].len() {
+            let l = self.of_kind[kind as usize][at];
+            self.pour_line(l);
         }
-        for l in 0..self.lines {
-            if self.facts[l].kind == kind {
-                for v in 0..vendors {
-                    let short = self.totals[v] - self.got_by(kind, v);
-                    let place = l * vendors + v;
-                    // A withheld part of a contract is not lent back.
-                    self.want[place] = if self.open[place] >= 1.0 { short.max(0.0) } else { 0.0 };
-                }
-                self.pour_line(l);
+        for at in 0..self.of_kind[kind as usize].len() {
+            let l = self.of_kind[kind as usize][at];
+            for v in 0..vendors {
+                let place = l * vendors + v;
+                // A withheld part of a contract is not lent back.
+                self.want[place] = if self.open[place] >= 1.0 && self.totals[v] > 0.0 {
+                    (self.totals[v] - self.got_by(kind, v)).max(0.0)
+                } else {
+                    0.0
+                };
             }
+            self.pour_line(l);
         }
     }
 
@@ -441,10 +445,7 @@ impl FabWorks {
             if here <= 0.0 || need[part] <= 0.0 {
                 continue;
             }
-            let all: f64 = (0..self.lines)
-                .filter(|k| self.facts[*k].kind == kind)
-                .map(|k| self.weight(k, v) * size[k])
-                .sum();
+            let all: f64 = self.of_kind(kind).map(|k| self.weight(k, v) * size[k]).sum();
             let then = need[part] * maths::exp(foresight * self.trend[v].max(0.0) * months);
             short += here * (then / all - 1.0).max(0.0);
         }
@@ -568,9 +569,11 @@ crate::metrics! {
 
 #[cfg(test)]
 mod tests {
-    use super::chips::cut;
+    use super::chips::{cut, turn_and_earn};
     use super::lines::learned_yield;
     use super::planning::read_trends;
+    use crate::calendar::Month;
+    use crate::entities::vendor::Sales;
     use super::*;
 
     #[test]
@@ -598,6 +601,29 @@ mod tests {
         let mut units = [100.0, 10.0];
         cut(120.0, &[(0, 1.0, 1.0), (1, 2.0, 0.5)], &mut units, &mut Default::default());
         assert_eq!(units, [100.0, 10.0]);
+    }
+
+    #[test]
+    fn variants_get_what_their_customers_have_earned() {
+        // Variants ask for 10 of 100, China bought 25 of 100 over a year. At θ = 0.8 they are due 0.2 · 0.1 + 0.8 · 0.25 = 0.22 of the
+        // value: weights 0.78/0.9 and 0.22/0.1, which share 9 : 1 as 78 : 22.
+        let mut sales = Sales::default();
+        sales.book(Month::new(2024, 1), 75.0, 0.0, 1);
+        sales.book(Month::new(2023, 9), 25.0, 25.0, 1);
+        let [others, variants] = turn_and_earn([90.0, 10.0], &sales, 0.8);
+        assert!((others - 0.78 / 0.9).abs() < 1e-12 && (variants - 2.2).abs() < 1e-12);
+        // By orders alone; nobody to share with; nothing sold yet.
+        assert_eq!(turn_and_earn([90.0, 10.0], &sales, 0.0), [1.0, 1.0]);
+        assert_eq!(turn_and_earn([90.0, 0.0], &sales, 0.8), [1.0, 1.0]);
+        assert_eq!(turn_and_earn([90.0, 10.0], &Sales::default(), 0.8), [1.0, 1.0]);
+        // Who bought nothing for a year is not shut out.
+        assert!(turn_and_earn([90.0, 10.0], &closed(), 0.8)[1] > 0.0);
+    }
+
+    fn closed() -> Sales {
+        let mut sales = Sales::default();
+        sales.book(Month::new(2024, 1), 75.0, 0.0, 1);
+        sales
     }
 
     #[test]

@@ -69,14 +69,16 @@ pub(crate) fn plan(
         let s = id.index();
         let at_hand = (parts.inventory[s] + works.in_work[s]) as f64;
         let building = sku.row.end.is_none_or(|end| now < end);
-        let cycle = if slots(sku) > 0.0 {
-            works.cycle(LineKind::Packaging, sku.vendor.index()).map_or(0.0, f64::from)
-        } else {
-            p.assembly_months
+        let cycle = |works: &FabWorks| {
+            if slots(sku) > 0.0 {
+                works.cycle(LineKind::Packaging, sku.vendor.index()).map_or(0.0, f64::from)
+            } else {
+                p.assembly_months
+            }
         };
         let to_launch = sku.row.launch - now;
         let trend = works.trend[sku.vendor.index()];
-        let ahead = maths::exp(trend * p.plan_horizon_months);
+        let ahead = || maths::exp(trend * p.plan_horizon_months);
         let known_ahead = matches!(sku.row.origin, Origin::Roadmap | Origin::Extrapolated)
             && sku.row.end.is_none_or(|end| end > sku.row.launch);
         if sku.on_sale && building {
@@ -91,8 +93,8 @@ pub(crate) fn plan(
                 forecast = forecast.max(share * works.totals[v] / sku.row.price_usd);
                 open += works.rolled_usd[v] / sku.price_usd.max(f64::MIN_POSITIVE);
             }
-            let months = cycle + p.chip_cover_months;
-            works.demand[s] = (forecast + (open - at_hand).max(0.0) / plan_months) * ahead;
+            let months = cycle(works) + p.chip_cover_months;
+            works.demand[s] = (forecast + (open - at_hand).max(0.0) / plan_months) * ahead();
             let soon = forecast * maths::exp(trend * months);
             let gap = soon * months + open - at_hand;
             works.gap[s] = gap.max(0.0);
@@ -102,9 +104,10 @@ pub(crate) fn plan(
             && to_launch > 0
             && f64::from(to_launch) <= p.prelaunch_months
         {
-            let expected = p.prelaunch_share * works.totals[sku.vendor.index()] * ahead
+            let expected = p.prelaunch_share * works.totals[sku.vendor.index()] * ahead()
                 / sku.row.price_usd;
             works.demand[s] = expected;
+            let cycle = cycle(works);
             if f64::from(to_launch) <= cycle + 1.0 {
                 let target = expected * (cycle + p.chip_cover_months);
                 works.gap[s] = (target - at_hand).max(0.0);

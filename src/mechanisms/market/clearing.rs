@@ -1,18 +1,30 @@
 //! Choice among offers, rationing at posted prices, and payment.
 
-use bevy_ecs::prelude::{Query, Res, ResMut};
+use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
 use super::{MarketParameters, TIERS, Trading};
 use crate::entities::boards::{Offers, SELF_HOSTED};
 use crate::entities::country::{Country, Demand};
 use crate::entities::firm::{Compute, Firm};
 use crate::entities::ledger::{Account, Ledger, Outside, Purpose};
-use crate::entities::{CountryId, Roster, Settings};
+use crate::entities::{Roster, Settings};
 use crate::maths;
 use crate::units::Money;
 
 /// Rounds of rationing and spilling.
 const PASSES: usize = 3;
+
+/// Buffers of [`choose`].
+#[derive(Debug, Default)]
+pub(crate) struct Choice {
+    /// Value of each hosted option over λ to somebody to whom all developers are alike, relative to the
+    /// best; minus infinity: not on offer.
+    value: Vec<f64>,
+    /// ln of its price over that of the best, over λ.
+    dearer: Vec<f64>,
+    /// Whether a country can run a developer's weights, `[developer]`.
+    runs: Vec<bool>,
+}
 
 /// Lets every country choose among hosted tiers, its own open models, and nothing:
 /// shares of tokens, `Σ over options + nothing = 1`.
@@ -23,142 +35,336 @@ pub(crate) fn choose(
     mut trading: ResMut<Trading>,
     offers: Res<Offers>,
     mut countries: Query<(&Country, &mut Demand)>,
+    mut buffers: Local<Choice>,
 ) {
     let t = &mut *trading;
+    let Choice { value, dearer, runs } = &mut *buffers;
     let (hosted, options, lambda) = (t.hosted, t.options(), p.nest_dissimilarity);
     let developers = t.developers.len();
-    // Value of each hosted option to somebody to whom all developers are alike,
-    // over λ and relative to the best; `floor` is spent by now and serves as buffer.
     let mut best_quality = f64::NEG_INFINITY;
     for k in 0..options {
         if t.quality[k] > best_quality {
             best_quality = t.quality[k];
         }
     }
+    value.clear();
     let (mut best, mut best_ln_price) = (f64::NEG_INFINITY, 0.0);
     for k in 0..hosted {
         let price = offers.price_usd_m[k];
         t.ln_price[k] = if price > 0.0 { ln_price_of(price, settings.quantum) } else { f64::NAN };
-        t.floor[k] = if t.quality[k].is_finite() && price > 0.0 {
+        value.push(if t.quality[k].is_finite() && price > 0.0 {
             let turned_away = 1.0 - t.served[offers.firm[k].index()];
             p.quality_weight * (t.quality[k] - best_quality)
                 - p.price_weight * t.ln_price[k]
                 - p.ration_penalty * turned_away
         } else {
             f64::NEG_INFINITY
-        };
-        if t.floor[k] > best {
-            best = t.floor[k];
+        });
+        if value[k] > best {
+            best = value[k];
             best_ln_price = t.ln_price[k];
         }
     }
-    for c in 0..t.open_price.len() / SELF_HOSTED {
-        for s in 0..SELF_HOSTED {
-            let price = t.open_price[c * SELF_HOSTED + s];
-            if !best.is_finite() && price > 0.0 {
-                best_ln_price = ln_price_of(price, settings.quantum);
-                best = p.quality_weight * (t.quality[hosted + s] - best_quality)
+    if !best.is_finite() {
+        for (at, price) in t.open_price.iter().enumerate() {
+            if !best.is_finite() && *price > 0.0 {
+                best_ln_price = ln_price_of(*price, settings.quantum);
+                best = p.quality_weight * (t.quality[hosted + at % SELF_HOSTED] - best_quality)
                     - p.price_weight * best_ln_price;
             }
         }
     }
+    dearer.clear();
+    for (value, ln_price) in value.iter_mut().zip(&t.ln_price) {
+        *value = (*value - best) / lambda;
+        dearer.push((ln_price - best_ln_price) / lambda);
+    }
+    let (lock, fresh, entry_gap) = (p.lock, 1.0 - p.lock, p.entry_gap);
+    // Nothing is above minus infinity that is not a number.
+    let follow = |habit: &mut f64, target: f64| {
+        *habit = if target > f64::NEG_INFINITY {
+            if *habit > f64::NEG_INFINITY {
+                lock * *habit + fresh * target
+            } else {
+                target - entry_gap
+            }
+        } else {
+            f64::NEG_INFINITY
+        };
+        *habit
+    };
     let mut each = countries.iter_many_mut(&roster.countries);
     while let Some(Ok((country, mut demand))) = each.fetch_next() {
         let demand = &mut *demand;
         let c = country.id.index();
-        let row = &mut t.shares[c * options..(c + 1) * options];
         let poor = p.price_weight * p.price_weight_poor * country.row.infrastructure_constraint;
-        let geography = &t.geography[c * developers..(c + 1) * developers];
-        let (values, prices) = (&t.floor[..hosted], &t.ln_price[..hosted]);
-        let habits = &mut demand.habit[..options];
-        for (k, (weight, habit)) in row.iter_mut().zip(habits).enumerate() {
-            let d = k / TIERS;
-            let (value, place) = if k < hosted && !t.abroad[d] && t.home[d] != c {
-                (f64::NEG_INFINITY, 0.0)
-            } else if k < hosted {
-                let dearer = if poor > 0.0 && prices[k].is_finite() {
-                    poor * (prices[k] - best_ln_price)
-                } else {
-                    0.0
-                };
-                (values[k] - best - dearer, geography[d])
+        let here = c * developers..(c + 1) * developers;
+        let (geography, access) = (&t.geography[here.clone()], &t.access[here.clone()]);
+        let open_geography = &t.open_geography[here];
+        let (hosted_habits, open_habits) = demand.habit[..options].split_at_mut(hosted);
+        let row = &mut t.shares[c * options..(c + 1) * options];
+        let (hosted_row, open_row) = row.split_at_mut(hosted);
+        runs.clear();
+        runs.resize(developers, false);
+        // The highest habit of each nest: open models, hosted tiers. Weights are the share of users who know an option
+        // and whom it reaches.
+        let mut most = [f64::NEG_INFINITY; 2];
+        for (s, (habit, weight)) in open_habits.iter_mut().zip(&mut *open_row).enumerate() {
+            let price = t.open_price[c * SELF_HOSTED + s];
+            let target = if price > 0.0 {
+                let ln_price = ln_price_of(price, settings.quantum);
+                let value = p.quality_weight * (t.quality[hosted + s] - best_quality)
+                    - p.price_weight * ln_price
+                    - poor * (ln_price - best_ln_price)
+                    - p.ration_penalty * (1.0 - t.host_served[c]);
+                (value - best) / lambda + open_geography[t.origin[s]]
             } else {
-                let s = k - hosted;
-                let price = t.open_price[c * SELF_HOSTED + s];
-                if price > 0.0 {
-                    let ln_price = ln_price_of(price, settings.quantum);
-                    let value = p.quality_weight * (t.quality[k] - best_quality)
-                        - p.price_weight * ln_price
-                        - poor * (ln_price - best_ln_price)
-                        - p.ration_penalty * (1.0 - t.host_served[c]);
-                    (value - best, t.open_geography[c * developers + t.origin[s]])
-                } else {
-                    (f64::NEG_INFINITY, 0.0)
-                }
-            };
-            *habit = if !value.is_finite() {
                 f64::NEG_INFINITY
-            } else if habit.is_finite() {
-                p.lock * *habit + (1.0 - p.lock) * (value / lambda + place)
-            } else {
-                value / lambda + place - p.entry_gap
             };
-            *weight = *habit;
+            let habit = follow(habit, target);
+            *weight = 0.0;
+            if habit > f64::NEG_INFINITY {
+                let d = t.origin[s];
+                runs[d] = true;
+                most[0] = habit.max(most[0]);
+                *weight = demand.awareness[t.developers[d].index()];
+            }
         }
         // Who knows nobody whose models are within reach buys nothing.
         let mut unaware = 1.0;
-        for d in 0..developers {
-            let hosted_here = row[d * TIERS..(d + 1) * TIERS].iter().any(|u| u.is_finite());
-            let open_here = (hosted..options).any(|k| t.origin[k - hosted] == d && row[k].is_finite());
-            let reach = if open_here {
-                1.0
-            } else if hosted_here {
-                t.access[c * developers + d]
-            } else {
-                0.0
-            };
-            unaware *= 1.0 - reach * demand.awareness[t.developers[d].index()];
+        let of_developers =
+            hosted_habits.chunks_exact_mut(TIERS).zip(hosted_row.chunks_exact_mut(TIERS));
+        let worth = value.chunks_exact(TIERS).zip(dearer.chunks_exact(TIERS));
+        for (d, ((habits, weights), (value, dearer))) in of_developers.zip(worth).enumerate() {
+            let (knows, access) = (demand.awareness[t.developers[d].index()], access[d]);
+            let within_reach = t.abroad[d] || t.home[d] == c;
+            let mut on_offer = false;
+            for tier in 0..TIERS {
+                let target = if within_reach {
+                    value[tier] - poor * dearer[tier] + geography[d]
+                } else {
+                    f64::NEG_INFINITY
+                };
+                let habit = follow(&mut habits[tier], target);
+                weights[tier] = 0.0;
+                if habit > f64::NEG_INFINITY {
+                    on_offer = true;
+                    most[1] = habit.max(most[1]);
+                    weights[tier] = knows * access;
+                }
+            }
+            if runs[d] {
+                unaware *= 1.0 - knows;
+            } else if on_offer {
+                unaware *= 1.0 - access * knows;
+            }
         }
         let aware = 1.0 - unaware;
         // Shares within each nest, times the share of the nest.
-        let mut nests = [f64::NEG_INFINITY; 2];
-        for (n, (from, to)) in [(0, hosted), (hosted, options)].into_iter().enumerate() {
-            let most = row[from..to].iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            if !most.is_finite() {
-                row[from..to].fill(0.0);
-                continue;
-            }
-            for u in &mut row[from..to] {
-                *u -= most;
-            }
-            maths::exp_slice(&mut row[from..to]);
-            let mut sum = 0.0;
-            for (k, share) in row[from..to].iter_mut().enumerate() {
-                let d = if from == 0 { k / TIERS } else { t.origin[k] };
-                *share *= demand.awareness[t.developers[d].index()];
-                if from == 0 {
-                    *share *= t.access[c * developers + d];
+        let mut sums = [0.0; 2];
+        let mut worth = [f64::NEG_INFINITY, f64::NEG_INFINITY, -p.outside_gap];
+        let nests = [(&mut *open_row, &*open_habits), (&mut *hosted_row, &*hosted_habits)];
+        for (n, (weights, habits)) in nests.into_iter().enumerate() {
+            for (weight, habit) in weights.iter_mut().zip(habits) {
+                // Nobody takes what nobody knows.
+                if *weight > 0.0 {
+                    *weight *= maths::exp(habit - most[n]);
+                    sums[n] += *weight;
                 }
-                sum += *share;
             }
-            if sum > 0.0 {
-                for share in &mut row[from..to] {
-                    *share /= sum;
-                }
+            if sums[n] > 0.0 {
                 // Among those who know somebody.
-                nests[n] = lambda * (maths::ln(sum / aware) + most);
+                worth[n] = lambda * (maths::ln(sums[n] / aware) + most[n]);
             }
         }
-        let top = nests[0].max(nests[1]).max(-p.outside_gap);
-        let weights = [nests[0], nests[1], -p.outside_gap].map(|v| maths::exp(v - top));
+        let top = worth[0].max(worth[1]).max(worth[2]);
+        let weights = worth.map(|v| maths::exp(v - top));
         let sum = weights[0] + weights[1] + weights[2];
-        for share in &mut row[..hosted] {
-            *share *= aware * weights[0] / sum;
-        }
-        for share in &mut row[hosted..] {
-            *share *= aware * weights[1] / sum;
+        for (n, shares) in [open_row, hosted_row].into_iter().enumerate() {
+            let of_nest = if sums[n] > 0.0 { aware * weights[n] / sum / sums[n] } else { 0.0 };
+            for share in shares {
+                *share *= of_nest;
+            }
         }
         t.nothing[c] = 1.0 - aware * (weights[0] + weights[1]) / sum;
+    }
+}
+
+/// Tables of [`clear`]. All options of one pool of compute are served alike, so rationing is a matter of pools: a
+/// developer's is one for its tiers, a country's hosts' one for its open models. What is used of each option follows.
+#[derive(Debug, Default)]
+pub(crate) struct Clearing {
+    /// Tokens of an H100e-month (one over them), price, and ln of the price less what quality is worth,
+    /// `[hosted option]`; 0 where nothing is on offer.
+    h100e: Vec<f64>,
+    price: Vec<f64>,
+    ln_worth: Vec<f64>,
+    /// Compute and money for one unit of tokens of a country, and units served, `[country][developer]`.
+    compute: Vec<f64>,
+    money: Vec<f64>,
+    served: Vec<f64>,
+    /// The same of hosts, `[country]`.
+    host_compute: Vec<f64>,
+    host_money: Vec<f64>,
+    host_served: Vec<f64>,
+    /// Money for open models over the compute of hosts, `[country]`.
+    open_usd: Vec<f64>,
+    /// Pools of developers, `[developer]`, and of hosts, `[country]`.
+    pools: Pools,
+    hosts: Pools,
+    /// Units that a country wants in this pass, `[country]`.
+    scale: Vec<f64>,
+}
+
+/// Pools of compute, each of which serves all that want it alike.
+#[derive(Debug, Default)]
+struct Pools {
+    left: Vec<f64>,
+    wanted: Vec<f64>,
+    /// 1 where there is something to have in this pass, else 0; parts of it that are served and turned away.
+    open: Vec<f64>,
+    got: Vec<f64>,
+    refused: Vec<f64>,
+}
+
+impl Pools {
+    /// Opens the month: `left` is all there is.
+    fn fill(&mut self, left: impl Iterator<Item = f64>) {
+        self.left.clear();
+        self.left.extend(left);
+        for list in [&mut self.wanted, &mut self.open, &mut self.got, &mut self.refused] {
+            list.clear();
+            list.resize(self.left.len(), 0.0);
+        }
+    }
+
+    /// Opens a pass: in the first everybody asks, later only where something is left.
+    fn open(&mut self, pass: usize) {
+        self.wanted.fill(0.0);
+        for (open, left) in self.open.iter_mut().zip(&self.left) {
+            *open = f64::from(u8::from(pass == 0 || *left > 0.0));
+        }
+    }
+
+    /// Serves what is wanted as far as it goes, and tells of each pool how much compute was wanted over what there
+    /// was, and the share served.
+    fn serve(&mut self, mut tell: impl FnMut(usize, f64, f64)) {
+        for at in 0..self.left.len() {
+            let (left, wanted) = (self.left[at], self.wanted[at]);
+            let served = if wanted > left { left / wanted } else { 1.0 };
+            self.left[at] = if wanted >= left { 0.0 } else { left - wanted };
+            self.got[at] = self.open[at] * served;
+            self.refused[at] = self.open[at] * (1.0 - served);
+            tell(at, if left > 0.0 { wanted / left } else { 0.0 }, served);
+        }
+    }
+}
+
+impl Clearing {
+    /// Adds up what countries want of each pool.
+    fn open(&mut self, t: &Trading, offers: &Offers, relative: f64) {
+        self.h100e.clear();
+        self.price.clear();
+        self.ln_worth.clear();
+        for (k, price) in offers.price_usd_m[..t.hosted].iter().enumerate() {
+            let on_offer = *price > 0.0 && t.per_h100e[k] > 0.0;
+            let or_zero = |x: f64| if on_offer { x } else { 0.0 };
+            self.h100e.push(or_zero(1.0 / t.per_h100e[k]));
+            self.price.push(or_zero(*price));
+            self.ln_worth.push(or_zero(t.ln_price[k] - relative * t.quality[k]));
+        }
+        self.compute.clear();
+        self.money.clear();
+        self.host_compute.clear();
+        self.host_money.clear();
+        let (h100e, prices) = (self.h100e.chunks_exact(TIERS), self.price.chunks_exact(TIERS));
+        for (shares, open_prices) in
+            t.shares.chunks_exact(t.options()).zip(t.open_price.chunks_exact(SELF_HOSTED))
+        {
+            let (hosted, open) = shares.split_at(t.hosted);
+            for ((shares, h100e), prices) in
+                hosted.chunks_exact(TIERS).zip(h100e.clone()).zip(prices.clone())
+            {
+                let (mut compute, mut money) = (0.0, 0.0);
+                for tier in 0..TIERS {
+                    compute += shares[tier] * h100e[tier];
+                    money += shares[tier] * prices[tier];
+                }
+                self.compute.push(compute);
+                self.money.push(money);
+            }
+            let (mut compute, mut money) = (0.0, 0.0);
+            for ((share, price), per) in open.iter().zip(open_prices).zip(&t.per_h100e[t.hosted..]) {
+                if *share > 0.0 {
+                    compute += share / per;
+                    money += share * price;
+                }
+            }
+            self.host_compute.push(compute);
+            self.host_money.push(money);
+        }
+        self.served.clear();
+        self.served.resize(self.money.len(), 0.0);
+        for list in [&mut self.host_served, &mut self.open_usd, &mut self.scale] {
+            list.clear();
+            list.resize(self.host_money.len(), 0.0);
+        }
+    }
+
+    /// One pass: what is wanted at posted prices, what is served, and what of the rest is spent again.
+    fn pass(&mut self, pass: usize, p: &MarketParameters, t: &mut Trading) {
+        let developers = self.pools.left.len();
+        self.pools.open(pass);
+        self.hosts.open(pass);
+        self.scale.fill(0.0);
+        for (c, scale) in self.scale.iter_mut().enumerate() {
+            // Whoever found all that was wanted asks for no more.
+            if pass > 0 && t.purse[c] == 0.0 {
+                continue;
+            }
+            let row = c * developers..(c + 1) * developers;
+            let mut money = self.hosts.open[c] * self.host_money[c];
+            for (open, usd) in self.pools.open.iter().zip(&self.money[row.clone()]) {
+                money += open * usd;
+            }
+            if money <= 0.0 {
+                t.unserved[c] += t.purse[c];
+                t.purse[c] = 0.0;
+                continue;
+            }
+            *scale = t.purse[c] / money;
+            self.hosts.wanted[c] = *scale * self.hosts.open[c] * self.host_compute[c];
+            let asked = self.pools.open.iter().zip(&self.compute[row]);
+            for (wanted, (open, compute)) in self.pools.wanted.iter_mut().zip(asked) {
+                *wanted += *scale * open * compute;
+            }
+        }
+        self.pools.serve(|d, pressure, served| {
+            if pass == 0 {
+                let firm = t.developers[d].index();
+                (t.pressure[firm], t.served[firm]) = (pressure, served);
+            }
+        });
+        self.hosts.serve(|c, pressure, served| {
+            if pass == 0 {
+                (t.host_pressure[c], t.host_served[c]) = (pressure, served);
+            }
+        });
+        for (c, scale) in self.scale.iter().enumerate().filter(|(_, scale)| **scale != 0.0) {
+            let row = c * developers..(c + 1) * developers;
+            self.host_served[c] += scale * self.hosts.got[c];
+            for (served, got) in self.served[row.clone()].iter_mut().zip(&self.pools.got) {
+                *served += scale * got;
+            }
+            let mut turned_away = self.hosts.refused[c] * self.host_money[c];
+            for (refused, money) in self.pools.refused.iter().zip(&self.money[row]) {
+                turned_away += refused * money;
+            }
+            turned_away *= scale;
+            let again = if pass + 1 < PASSES { p.spill_share * turned_away } else { 0.0 };
+            t.purse[c] = again;
+            t.unserved[c] += turned_away - again;
+        }
     }
 }
 
@@ -173,203 +379,137 @@ pub(crate) fn clear(
     mut ledger: ResMut<Ledger>,
     mut firms: Query<(&Firm, &mut Compute)>,
     mut countries: Query<(&Country, &mut Demand)>,
-    mut free: bevy_ecs::prelude::Local<(Vec<f64>, Vec<f64>, Vec<f64>)>,
-    mut tables: bevy_ecs::prelude::Local<(Vec<f64>, Vec<usize>)>,
+    mut books: Local<Clearing>,
 ) {
-    let (t, offers) = (&mut *trading, &mut *offers);
-    let (hosted, options) = (t.hosted, t.options());
-    let nations = roster.countries.len();
-    // Pools: firms, then countries. Compute free, wanted in this pass, share served.
-    let (left, wanted, served) = &mut *free;
-    let pools = roster.firms.len() + nations;
-    for list in [&mut *left, &mut *wanted, &mut *served] {
-        list.clear();
-        list.resize(pools, 0.0);
-    }
-    for (firm, compute) in firms.iter_many(&roster.firms).flatten() {
-        if firm.row.developer {
-            left[firm.id.index()] = compute.serving_h100e.max(0.0);
-        }
-    }
+    let (t, offers, books) = (&mut *trading, &mut *offers, &mut *books);
+    let (hosted, options, developers) = (t.hosted, t.options(), t.developers.len());
+    let relative = if p.price_weight > 0.0 { p.quality_weight / p.price_weight } else { 0.0 };
+    books.open(t, offers, relative);
+    t.pressure.fill(0.0);
+    t.served.fill(1.0);
+    let developing = t.developers.iter().map(|firm| roster.firms[firm.index()]);
+    let developing = firms.iter_many(developing).flatten();
+    books.pools.fill(developing.map(|(_, compute)| compute.serving_h100e.max(0.0)));
+    let nations = countries.iter_many(&roster.countries).flatten();
+    books.hosts.fill(nations.map(|(_, demand)| demand.self_host_h100e));
     for (country, demand) in countries.iter_many(&roster.countries).flatten() {
         let c = country.id.index();
-        left[roster.firms.len() + c] = demand.self_host_h100e;
         t.purse[c] = demand.spend_usd_year / 12.0 * (1.0 - t.nothing[c]);
         t.unserved[c] = 0.0;
     }
-    // Price and pool of each option in each country, `[country][option]`.
-    let (prices, pool) = &mut *tables;
-    prices.clear();
-    pool.clear();
-    for c in 0..nations {
-        prices.extend_from_slice(&offers.price_usd_m[..hosted]);
-        prices.extend_from_slice(&t.open_price[c * SELF_HOSTED..(c + 1) * SELF_HOSTED]);
-        pool.extend(offers.firm[..hosted].iter().map(|firm| firm.index()));
-        pool.extend([roster.firms.len() + c; SELF_HOSTED]);
-    }
-    t.used.fill(0.0);
-    t.pressure.fill(0.0);
-    t.served.fill(1.0);
-    t.host_pressure.fill(0.0);
     for pass in 0..PASSES {
-        wanted.fill(0.0);
-        for c in 0..nations {
-            let row = c * options..(c + 1) * options;
-            // Whoever found all that was wanted asks for no more.
-            if pass > 0 && t.purse[c] == 0.0 {
-                t.wanted[row].fill(0.0);
-                continue;
-            }
-            let (prices, pool) = (&prices[row.clone()], &pool[row.clone()]);
-            let (shares, tokens) = (&t.shares[row.clone()], &mut t.wanted[row]);
-            let mut money = 0.0;
-            for ((tokens, share), (price, at)) in
-                tokens.iter_mut().zip(shares).zip(prices.iter().zip(pool))
-            {
-                let open = *share > 0.0 && (pass == 0 || left[*at] > 0.0);
-                *tokens = if open { *share } else { 0.0 };
-                if open {
-                    money += share * price;
-                }
-            }
-            let scale = if money > 0.0 { t.purse[c] / money } else { 0.0 };
-            for ((tokens, per_h100e), at) in tokens.iter_mut().zip(&t.per_h100e).zip(pool) {
-                if *tokens > 0.0 {
-                    *tokens *= scale;
-                    wanted[*at] += *tokens / per_h100e;
-                }
-            }
-            if money <= 0.0 {
-                t.unserved[c] += t.purse[c];
-                t.purse[c] = 0.0;
-            }
-        }
-        for at in 0..pools {
-            if pass == 0 {
-                let pressure = if left[at] > 0.0 { wanted[at] / left[at] } else { 0.0 };
-                if at < roster.firms.len() {
-                    t.pressure[at] = pressure;
-                } else {
-                    t.host_pressure[at - roster.firms.len()] = pressure;
-                }
-            }
-            served[at] = if wanted[at] > left[at] { left[at] / wanted[at] } else { 1.0 };
-            left[at] = if wanted[at] >= left[at] { 0.0 } else { left[at] - wanted[at] };
-            if pass == 0 {
-                if at < roster.firms.len() {
-                    t.served[at] = served[at];
-                } else {
-                    t.host_served[at - roster.firms.len()] = served[at];
-                }
-            }
-        }
-        for c in 0..nations {
-            if pass > 0 && t.purse[c] == 0.0 {
-                continue;
-            }
-            let row = c * options..(c + 1) * options;
-            let (prices, pool) = (&prices[row.clone()], &pool[row.clone()]);
-            let (tokens, used) = (&t.wanted[row.clone()], &mut t.used[row]);
-            let mut turned_away = 0.0;
-            for ((tokens, used), (price, at)) in
-                tokens.iter().zip(used).zip(prices.iter().zip(pool))
-            {
-                if *tokens > 0.0 {
-                    let got = tokens * served[*at];
-                    *used += got;
-                    turned_away += (tokens - got) * price;
-                }
-            }
-            let again = if pass + 1 < PASSES { p.spill_share * turned_away } else { 0.0 };
-            t.purse[c] = again;
-            t.unserved[c] += turned_away - again;
-        }
+        books.pass(pass, &p, t);
     }
     // Payment, tokens and utilisation.
     offers.tokens_m.fill(0.0);
-    offers.revenue_usd.fill(0.0);
     let mut each = countries.iter_many_mut(&roster.countries);
     while let Some(Ok((country, mut demand))) = each.fetch_next() {
         let demand = &mut *demand;
         let c = country.id.index();
-        let (mut tokens, mut value, mut paid, mut constrained) = (0.0, 0.0, 0.0, 0.0);
-        let relative = if p.price_weight > 0.0 { p.quality_weight / p.price_weight } else { 0.0 };
         let row = c * options..(c + 1) * options;
-        let of_country = t.used[row.clone()].iter().zip(&prices[row.clone()]);
-        for (k, (used, price)) in of_country.map(|(used, price)| (*used, *price)).enumerate() {
-            if used <= 0.0 {
-                continue;
+        let (shares, open_shares) = t.shares[row.clone()].split_at(hosted);
+        let (used, open_used) = t.used[row.clone()].split_at_mut(hosted);
+        let (mut tokens, mut value, mut paid, mut constrained) = (0.0, 0.0, 0.0, 0.0);
+        let of_developers = used.chunks_exact_mut(TIERS).zip(shares.chunks_exact(TIERS));
+        let sold = offers.tokens_m.chunks_exact_mut(TIERS).zip(books.ln_worth.chunks_exact(TIERS));
+        for (d, ((used, shares), (sold, ln_worth))) in of_developers.zip(sold).enumerate() {
+            let at = c * developers + d;
+            let served = books.served[at];
+            let mut here = 0.0;
+            for tier in 0..TIERS {
+                used[tier] = shares[tier] * served;
+                here += used[tier];
+                value += used[tier] * ln_worth[tier];
+                sold[tier] += used[tier];
             }
-            tokens += used;
-            paid += used * price;
-            let ln_price = if k < hosted { t.ln_price[k] } else { ln_price_of(price, settings.quantum) };
-            value += used * (ln_price - relative * t.quality[k]);
-            if t.constrained[t.developer(k)] {
-                constrained += used;
-            }
-            if k < hosted {
-                offers.tokens_m[k] += used;
-                offers.revenue_usd[k] += used * price;
+            tokens += here;
+            paid += served * books.money[at];
+            constrained += if t.constrained[d] { here } else { 0.0 };
+        }
+        // Money for open models.
+        let host_served = books.host_served[c];
+        let open = host_served * books.host_money[c];
+        paid += open;
+        for (s, (used, share)) in open_used.iter_mut().zip(open_shares).enumerate() {
+            *used = share * host_served;
+            if *used > 0.0 {
+                tokens += *used;
+                let ln_price = ln_price_of(t.open_price[c * SELF_HOSTED + s], settings.quantum);
+                value += *used * (ln_price - relative * t.quality[hosted + s]);
+                constrained += if t.constrained[t.origin[s]] { *used } else { 0.0 };
             }
         }
         let history = &mut demand.ln_price_history;
         history.rotate_right(1);
         history[0] = if tokens > 0.0 { value / tokens } else { history[1] };
-        let bought = 1.0 - t.nothing[c];
+        let bought = if tokens > 0.0 { (1.0 - t.nothing[c]) / tokens } else { 0.0 };
         for (share, used) in demand.share[..options].iter_mut().zip(&t.used[row]) {
-            *share = if tokens > 0.0 { used / tokens * bought } else { 0.0 };
+            *share = used * bought;
         }
         demand.share[options] = if tokens > 0.0 { t.nothing[c] } else { 1.0 };
         demand.tokens_m = tokens;
         demand.constrained_tokens_m = constrained;
         demand.paid_usd = paid;
         demand.unserved_usd = t.unserved[c];
-        // Hosts of open models are paid by what they contribute.
-        let open: f64 = (hosted..options)
-            .map(|k| {
-                let used = t.used[c * options + k];
-                if used > 0.0 { used * prices[c * options + k] } else { 0.0 }
-            })
-            .sum();
-        if open > 0.0 && demand.self_host_h100e > 0.0 {
-            for (_, host, h100e) in t.hosts.iter().filter(|h| h.0 == CountryId::at(c)) {
-                let usd = open * h100e / demand.self_host_h100e;
-                ledger.pay(
-                    Account::Outside(Outside::Users),
-                    Account::Firm(*host),
-                    Money::from_amount(usd, settings.quantum),
-                    Purpose::Tokens,
-                );
-            }
+        books.open_usd[c] = if demand.self_host_h100e > 0.0 {
+            open / demand.self_host_h100e
+        } else {
+            0.0
+        };
+    }
+    // Hosts of open models are paid by what they contribute.
+    for (country, host, h100e) in &t.hosts {
+        let usd = books.open_usd[country.index()] * h100e;
+        if usd > 0.0 {
+            ledger.pay(
+                Account::Outside(Outside::Users),
+                Account::Firm(*host),
+                Money::from_amount(usd, settings.quantum),
+                Purpose::Tokens,
+            );
         }
     }
-    for k in 0..hosted {
+    for ((revenue, tokens), price) in
+        offers.revenue_usd.iter_mut().zip(&offers.tokens_m).zip(&books.price)
+    {
+        *revenue = tokens * price;
+    }
+    // What a developer's tiers earn is one payment.
+    for (tiers, revenue) in
+        offers.firm.chunks_exact(TIERS).zip(offers.revenue_usd.chunks_exact(TIERS))
+    {
+        let earned = revenue.iter().map(|usd| Money::from_amount(*usd, settings.quantum)).sum();
         ledger.pay(
             Account::Outside(Outside::Users),
-            Account::Firm(offers.firm[k]),
-            Money::from_amount(offers.revenue_usd[k], settings.quantum),
+            Account::Firm(tiers[0]),
+            earned,
             Purpose::Tokens,
         );
     }
+    // What all hosts of a country have; the buffer is spent.
+    let pooled = &mut books.scale;
+    pooled.fill(0.0);
+    for (country, _, h100e) in &t.hosts {
+        pooled[country.index()] += h100e;
+    }
+    let mut left_over = books.pools.left.iter();
     let mut each = firms.iter_many_mut(&roster.firms);
     while let Some(Ok((firm, mut compute))) = each.fetch_next() {
         let i = firm.id.index();
         let (mut had, mut spare) = (0.0, 0.0);
         if firm.row.developer {
-            (had, spare) = (compute.serving_h100e.max(0.0), left[i]);
+            // Developers stand in the order of firms.
+            let left = left_over.next().copied().unwrap_or(0.0);
+            (had, spare) = (compute.serving_h100e.max(0.0), left);
         } else {
+            let mut wanted = 0.0;
             for (country, _, h100e) in t.hosts.iter().filter(|h| h.1.index() == i) {
-                let at = roster.firms.len() + country.index();
-                let pooled: f64 = t.hosts.iter().filter(|h| h.0 == *country).map(|h| h.2).sum();
+                let at = country.index();
+                let left = books.hosts.left[at];
                 had += h100e;
-                spare += if pooled > 0.0 { left[at] * h100e / pooled } else { 0.0 };
+                spare += if pooled[at] > 0.0 { left * h100e / pooled[at] } else { 0.0 };
+                wanted += h100e * t.host_pressure[at];
             }
-            let wanted: f64 = t
-                .hosts
-                .iter()
-                .filter(|h| h.1.index() == i)
-                .map(|h| h.2 * t.host_pressure[h.0.index()])
-                .sum();
             t.pressure[i] = if had > 0.0 { wanted / had } else { 0.0 };
         }
         compute.demand_pressure = t.pressure[i];

@@ -1,6 +1,6 @@
 //! How much a country wants to spend on AI, and whose models it knows.
 
-use bevy_ecs::prelude::{Query, Res, ResMut};
+use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
 use super::{MarketParameters, TIERS, Trading};
 use crate::entities::boards::{Offers, SpendOutlook};
@@ -135,9 +135,14 @@ pub(crate) fn spread_awareness(
     mut chronicle: ResMut<Chronicle>,
     firms: Query<&Firm>,
     mut countries: Query<(&Country, &mut Demand)>,
+    mut renowns: Local<Vec<f64>>,
+    mut jumps: Local<Vec<f64>>,
+    mut reach: Local<Vec<f64>>,
 ) {
+    jumps.clear();
     for (at, shock) in script.beginning(clock.now) {
         if shock.kind == ShockKind::Awareness {
+            jumps.resize(trading.developers.len(), 1.0);
             let cause = script.happened.get(at).copied().flatten();
             let whom = shock.subjects.first().map_or("", String::as_str);
             chronicle.log(
@@ -151,41 +156,49 @@ pub(crate) fn spread_awareness(
         }
     }
     let developers = trading.developers.len();
-    let renowns: Vec<f64> = (0..developers)
-        .map(|d| {
-            (d * TIERS..(d + 1) * TIERS)
-                .map(|tier| renown(&p, &offers, tier, settings.quantum))
-                .fold(f64::NEG_INFINITY, f64::max)
-        })
-        .collect();
-    let jumps: Vec<f64> = firms
-        .iter_many(trading.developers.iter().map(|f| roster.firms[f.index()]))
-        .flatten()
-        .map(|firm| {
-            script
-                .beginning(clock.now)
-                .filter(|(_, shock)| {
-                    shock.kind == ShockKind::Awareness
-                        && (shock.subjects.is_empty() || shock.subjects.contains(&firm.row.id))
-                })
-                .map(|(_, shock)| shock.quantity)
-                .product()
-        })
-        .collect();
+    renowns.clear();
+    renowns.extend((0..developers).map(|d| {
+        (d * TIERS..(d + 1) * TIERS)
+            .map(|tier| renown(&p, &offers, tier, settings.quantum))
+            .fold(f64::NEG_INFINITY, f64::max)
+    }));
+    // Most months nobody's odds jump.
+    let developing = trading.developers.iter().map(|f| roster.firms[f.index()]);
+    for (jump, firm) in jumps.iter_mut().zip(firms.iter_many(developing).flatten()) {
+        *jump = script
+            .beginning(clock.now)
+            .filter(|(_, shock)| {
+                shock.kind == ShockKind::Awareness
+                    && (shock.subjects.is_empty() || shock.subjects.contains(&firm.row.id))
+            })
+            .map(|(_, shock)| shock.quantity)
+            .product();
+    }
+    // Access never changes.
+    if reach.is_empty() {
+        reach.extend(trading.access.iter().map(|access| reach_of(&p, *access)));
+    }
     let mut each = countries.iter_many_mut(&roster.countries);
     while let Some(Ok((country, mut demand))) = each.fetch_next() {
         let c = country.id.index();
-        let best = best_within_reach(&p, &trading, &renowns, c);
-        for d in 0..developers {
-            let w = &mut demand.awareness[trading.developers[d].index()];
-            if !switches.awareness {
-                *w = 1.0;
-                continue;
+        if !switches.awareness {
+            for firm in &trading.developers {
+                demand.awareness[firm.index()] = 1.0;
             }
-            let there = trading.abroad[d] || trading.weights[d] || trading.home[d] == c;
-            let near = if there { nearness(&p, best - renowns[d]) } else { 0.0 };
-            *w = multiply_odds(*w, jumps[d]);
-            *w = (*w + near * p.awareness_growth * *w * (1.0 - *w)).min(1.0);
+            continue;
+        }
+        let best =
+            best_within_reach(&trading, &renowns, &reach[c * developers..(c + 1) * developers], c);
+        for (d, firm) in trading.developers.iter().enumerate() {
+            let w = &mut demand.awareness[firm.index()];
+            if let Some(jump) = jumps.get(d) {
+                *w = multiply_odds(*w, *jump);
+            }
+            // Who is known to all, or sells nothing there, gains nobody.
+            if *w < 1.0 && (trading.abroad[d] || trading.weights[d] || trading.home[d] == c) {
+                let near = nearness(&p, best - renowns[d]);
+                *w = (*w + near * p.awareness_growth * *w * (1.0 - *w)).min(1.0);
+            }
         }
     }
 }
@@ -199,17 +212,21 @@ fn nearness(p: &MarketParameters, trail: f64) -> f64 {
     }
 }
 
-/// The renown to be measured by in country `c`: the best that is on offer there, less `ln(1/access)/μ_q`
-/// where it reaches a part of the users only.
-fn best_within_reach(p: &MarketParameters, t: &Trading, renowns: &[f64], c: usize) -> f64 {
-    let mut best = f64::NEG_INFINITY;
-    for (d, renown) in renowns.iter().enumerate() {
-        let reach = t.access[c * renowns.len() + d];
-        if (t.abroad[d] || t.home[d] == c) && reach > 0.0 && p.quality_weight > 0.0 {
-            best = best.max(renown + maths::ln(reach) / p.quality_weight);
-        }
+/// What reaching a part of the users only takes from renown, dex: `ln(access)/μ_q`.
+fn reach_of(p: &MarketParameters, access: f64) -> f64 {
+    if access > 0.0 && p.quality_weight > 0.0 {
+        maths::ln(access) / p.quality_weight
+    } else {
+        f64::NEG_INFINITY
     }
-    best
+}
+
+/// The renown to be measured by in country `c`: the best that is on offer there, less what reaching a part of the users
+/// takes from it, `reach` (see [`reach_of`]).
+fn best_within_reach(t: &Trading, renowns: &[f64], reach: &[f64], c: usize) -> f64 {
+    let renowns = renowns.iter().zip(reach).enumerate();
+    let on_offer = renowns.filter(|(d, _)| t.abroad[*d] || t.home[*d] == c);
+    on_offer.map(|(_, (renown, reach))| renown + reach).fold(f64::NEG_INFINITY, f64::max)
 }
 
 #[cfg(test)]
@@ -289,9 +306,10 @@ mod tests {
             ..Trading::default()
         };
         let renowns = [26.0, 25.3];
-        assert_eq!(best_within_reach(&p, &t, &renowns, 0), 26.0);
+        let reach: Vec<f64> = t.access.iter().map(|access| reach_of(&p, *access)).collect();
+        assert_eq!(best_within_reach(&t, &renowns, &reach[..2], 0), 26.0);
         // 26 − ln 7 / 2 = 25.027 < 25.3: the domestic one leads at home.
-        assert_eq!(best_within_reach(&p, &t, &renowns, 1), 25.3);
+        assert_eq!(best_within_reach(&t, &renowns, &reach[2..], 1), 25.3);
         assert_eq!(nearness(&p, 0.0), 1.0);
         assert!((nearness(&p, 0.7) - 0.6).abs() < 1e-12);
         assert_eq!(nearness(&p, 1.1), 0.0);

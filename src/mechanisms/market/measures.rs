@@ -190,6 +190,7 @@ pub(crate) fn measure(
     models: Res<ModelBook>,
     mut chronicle: ResMut<Chronicle>,
     mut buffers: Local<(Vec<f64>, Vec<f64>, Vec<f64>, Vec<f64>)>,
+    mut groups: Local<Vec<Group>>,
     mut year_ago: Local<Vec<[f64; 3]>>,
     mut first: Local<Vec<Option<[f64; COST_TERMS]>>>,
 ) {
@@ -204,48 +205,54 @@ pub(crate) fn measure(
     known.resize(t.developers.len(), 0.0);
     paid_to.clear();
     paid_to.resize(t.developers.len(), 0.0);
-    let price = |c: usize, k: usize| {
-        if k < hosted { offers.price_usd_m[k] } else { t.open_price[c * SELF_HOSTED + k - hosted] }
-    };
     let grown = maths::exp(p.tokens_per_request_growth * clock.years());
     let grown = grown.min(p.tokens_per_request_ceiling);
     let per_request = [p.tokens_per_request_big * grown, p.tokens_per_request_small * grown];
-    let tier_of = |k: usize| if k < hosted { k % TIERS } else { (k - hosted) % TIERS };
 
     let mut third = Third::default();
-    let (mut tokens, mut china, mut paid, mut unserved, mut requests) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    let (mut tokens, mut china, mut paid, mut unserved) = (0.0, 0.0, 0.0, 0.0);
+    let mut of_tier = [0.0; TIERS];
     let (mut open, mut abroad, mut third_spend) = (0.0, 0.0, 0.0);
     let mut open_constrained = 0.0;
     for (country, demand) in countries.iter_many(&roster.countries).flatten() {
         let c = country.id.index();
         let mut here = (0.0, 0.0, 0.0, 0.0, 0.0); // constrained, its money, profit, open, open constrained
         list.clear();
-        list.resize(t.developers.len(), 0.0);
         let mut hosted_here = 0.0;
-        for (k, used) in t.used[c * options..(c + 1) * options].iter().copied().enumerate() {
-            if used <= 0.0 {
-                continue;
-            }
-            let d = t.developer(k);
-            let usd = used * price(c, k);
-            requests += used / per_request[tier_of(k)].max(1.0);
-            if k < hosted {
-                hosted_here += used;
-                list[d] += used;
-            } else {
-                here.3 += used;
-            }
-            if t.constrained[d] {
-                here.0 += used;
-                here.1 += usd;
-                if k < hosted {
-                    here.2 += usd - used * offers.cost_usd_m[k];
-                } else {
-                    here.4 += used;
+        let (used, open_used) = t.used[c * options..(c + 1) * options].split_at(hosted);
+        let price = offers.price_usd_m.chunks_exact(TIERS).zip(offers.cost_usd_m.chunks_exact(TIERS));
+        for ((used, (price, cost)), constrained) in
+            used.chunks_exact(TIERS).zip(price).zip(&t.constrained)
+        {
+            let mut sold = 0.0;
+            for (tier, used) in used.iter().enumerate() {
+                of_tier[tier] += used;
+                sold += used;
+                if *constrained && *used > 0.0 {
+                    here.1 += used * price[tier];
+                    here.2 += used * (price[tier] - cost[tier]);
                 }
             }
+            hosted_here += sold;
+            list.push(sold);
+            here.0 += if *constrained { sold } else { 0.0 };
+        }
+        for (s, used) in open_used.iter().enumerate().filter(|(_, used)| **used > 0.0) {
+            // Open models too take turns by tier.
+            of_tier[s % TIERS] += used;
+            here.3 += used;
+            if t.constrained[t.origin[s]] {
+                here.0 += used;
+                here.1 += used * t.open_price[c * SELF_HOSTED + s];
+                here.4 += used;
+            }
             if country.row.third_market {
-                third_of[d] += used;
+                third_of[t.origin[s]] += used;
+            }
+        }
+        if country.row.third_market {
+            for (third, sold) in third_of.iter_mut().zip(&*list) {
+                *third += sold;
             }
         }
         tokens += demand.tokens_m;
@@ -283,12 +290,11 @@ pub(crate) fn measure(
                 }
             }
         }
-        let leader = firms
-            .iter_many(t.developers.iter().map(|f| roster.firms[f.index()]))
-            .flatten()
-            .zip(list.iter())
-            .filter(|((firm, ..), _)| firm.row.group == Group::Constrained && firm.row.open_weights)
-            .map(|(_, used)| *used)
+        let leader = list
+            .iter()
+            .zip(t.constrained.iter().zip(&t.weights))
+            .filter(|(_, (constrained, weights))| **constrained && **weights)
+            .map(|(used, _)| *used)
             .fold(0.0, f64::max);
         readings.set_for(&C_TOKENS, c, demand.tokens_m / MILLION / DAYS);
         readings.set_for(&C_SPEND, c, demand.spend_usd_year);
@@ -301,6 +307,9 @@ pub(crate) fn measure(
         readings.set_for(&C_UNSERVED, c, demand.unserved_usd * 12.0);
         readings.set_for(&C_HOST, c, demand.self_host_h100e);
     }
+
+    let requests: f64 =
+        of_tier.iter().zip(per_request).map(|(tokens, each)| tokens / each.max(1.0)).sum();
 
     // Of the constrained and the unconstrained: tokens, cost, energy, requests, their cost.
     let mut sums = [[0.0; 4]; 2];
@@ -434,10 +443,14 @@ pub(crate) fn measure(
     }
 
     // Costs at equal quality, flagship prices, the router's users.
-    let group = |k: usize| {
-        let id = offers.firm[k];
-        firms.get(roster.firms[id.index()]).map_or(Group::Neither, |(firm, ..)| firm.row.group)
-    };
+    groups.clear();
+    groups.extend(
+        firms
+            .iter_many(t.developers.iter().map(|f| roster.firms[f.index()]))
+            .flatten()
+            .map(|(firm, ..)| firm.row.group),
+    );
+    let group = |k: usize| groups[k / TIERS];
     let mut best = [[f64::NAN; 2]; 2]; // [constrained, unconstrained][cost, energy]
     let mut reference = f64::NAN;
     let finest = t.quality[..hosted].iter().copied().fold(f64::NAN, f64::max);

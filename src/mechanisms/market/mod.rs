@@ -256,7 +256,7 @@ pub struct Trading {
     pub quality: Vec<f64>,
     /// Developer (position) behind each self-hosted option.
     pub origin: [usize; SELF_HOSTED],
-    /// Lowest price, USD per million tokens, then value of each hosted option, `[hosted option]`.
+    /// Lowest price, USD per million tokens, `[hosted option]`.
     pub floor: Vec<f64>,
     /// ln of the posted price in quanta of the ledger, `[hosted option]`.
     pub ln_price: Vec<f64>,
@@ -282,12 +282,10 @@ pub struct Trading {
     pub open_price: Vec<f64>,
     /// Cost of an H100e-month of host compute, USD, `[country]`.
     pub open_unit: Vec<f64>,
-    /// Weights, then shares of tokens of each option but nothing, `[country][option]`.
+    /// Shares of tokens of each option but nothing, `[country][option]`.
     pub shares: Vec<f64>,
     /// Share of nothing, `[country]`.
     pub nothing: Vec<f64>,
-    /// Tokens wanted in a pass, millions, `[country][option]`.
-    pub wanted: Vec<f64>,
     /// Tokens used, millions, `[country][option]`.
     pub used: Vec<f64>,
     /// Money left to spend this month, USD, `[country]`.
@@ -307,11 +305,6 @@ impl Trading {
     /// Options but nothing.
     pub(crate) const fn options(&self) -> usize {
         self.hosted + SELF_HOSTED
-    }
-
-    /// Position of the developer whose model option `k` is.
-    pub(crate) fn developer(&self, k: usize) -> usize {
-        if k < self.hosted { k / TIERS } else { self.origin[k - self.hosted] }
     }
 }
 
@@ -390,7 +383,6 @@ pub(crate) fn start(
         open_unit: vec![f64::NAN; countries.len()],
         shares: vec![0.0; countries.len() * options],
         nothing: vec![1.0; countries.len()],
-        wanted: vec![0.0; countries.len() * options],
         used: vec![0.0; countries.len() * options],
         purse: vec![0.0; countries.len()],
         unserved: vec![0.0; countries.len()],

@@ -1,6 +1,6 @@
 //! What is on offer this month: cost of a token, posted prices, open models.
 
-use bevy_ecs::prelude::{Query, Res, ResMut};
+use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
 use super::{MarketParameters, TIERS, Trading};
 use crate::entities::boards::{Offers, SELF_HOSTED};
@@ -12,7 +12,7 @@ use crate::entities::model::ModelBook;
 use crate::entities::script::{Script, ShockKind};
 use crate::entities::site::{Halls, Site};
 use crate::entities::vendor::Vendor;
-use crate::entities::{Clock, CountryId, Roster, Settings, Switches};
+use crate::entities::{Clock, FirmId, Roster, Settings, Switches};
 use crate::maths;
 
 /// Hours in a year of 365 days.
@@ -72,6 +72,7 @@ pub(crate) fn cost_compute(
     firms: Query<(&Firm, &Compute, &Purse)>,
     vendors: Query<&Vendor>,
     countries: Query<&Country>,
+    mut on_sale: Local<Vec<(Option<FirmId>, f64, f64)>>,
 ) {
     let t = &mut *trading;
     // Tenants burn their hosts' energy: take the mean fleet of their home country, else the world's.
@@ -80,6 +81,14 @@ pub(crate) fn cost_compute(
         world.0 += compute.owned_serve_h100e;
         world.1 += compute.energy_usd_year + p.running_cost_share * compute.capital_usd_year;
         world.2 += compute.power_mw;
+    }
+    // Chips on sale: whose own silicon, price of the work of an H100e, watts for it.
+    on_sale.clear();
+    for sku in catalogue.skus.iter().filter(|sku| sku.on_sale && sku.serve_paper > 0.0) {
+        let Some(&entity) = roster.vendors.get(sku.vendor.index()) else { continue };
+        let Ok(vendor) = vendors.get(entity) else { continue };
+        let price = sku.price_usd * vendor.row.attach / sku.serve_paper;
+        on_sale.push((vendor.captive, price, sku.row.tdp_w / sku.serve_paper));
     }
     for (firm, compute, purse) in firms.iter_many(&roster.firms).flatten() {
         let i = firm.id.index();
@@ -111,18 +120,11 @@ pub(crate) fn cost_compute(
         };
         // The cheapest chip on sale that is not somebody else's own silicon.
         let mut cheapest: Option<(f64, f64)> = None;
-        for sku in &catalogue.skus {
-            if !sku.on_sale || sku.serve_paper <= 0.0 {
-                continue;
-            }
-            let Some(&entity) = roster.vendors.get(sku.vendor.index()) else { continue };
-            let Ok(vendor) = vendors.get(entity) else { continue };
-            if vendor.captive.is_some_and(|firm_id| firm_id != firm.id) {
-                continue;
-            }
-            let price = sku.price_usd * vendor.row.attach / sku.serve_paper;
-            if cheapest.is_none_or(|(best, _)| price < best) {
-                cheapest = Some((price, sku.row.tdp_w / sku.serve_paper));
+        for (captive, price, watts) in &*on_sale {
+            if captive.is_none_or(|buyer| buyer == firm.id)
+                && cheapest.is_none_or(|(best, _)| *price < best)
+            {
+                cheapest = Some((*price, *watts));
             }
         }
         t.unit_replacement[i] = cheapest.map_or(f64::NAN, |(price, watts)| {
@@ -252,6 +254,18 @@ pub(crate) fn post_prices(
     }
 }
 
+/// What a firm could run open models on, and what that costs; no compute for serving if it is a developer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HostFleet {
+    serving_h100e: f64,
+    owned_h100e: f64,
+    /// Capital and running cost of all that is owned.
+    usd_year: f64,
+    power_mw: f64,
+    /// Drawn where compute serves.
+    drawn_mw: f64,
+}
+
 /// Finds the best open models and what countries can run them on.
 ///
 /// A host is a firm without models of its own; its compute for serving stands where its
@@ -268,6 +282,8 @@ pub(crate) fn host_open_models(
     labs: Query<&Lab>,
     sites: Query<(&Site, &Halls)>,
     mut countries: Query<(&Country, &mut Demand)>,
+    mut fleets: Local<Vec<HostFleet>>,
+    mut offered: Local<Vec<[f64; 3]>>,
 ) {
     let (t, offers) = (&mut *trading, &mut *offers);
     for (at, model) in models.models.iter().enumerate().skip(t.scanned) {
@@ -300,10 +316,22 @@ pub(crate) fn host_open_models(
     }
     // Where hosts' compute stands: by the power that their sites draw.
     t.hosts.clear();
+    fleets.clear();
+    for (firm, compute) in firms.iter_many(&roster.firms).flatten() {
+        fleets.push(HostFleet {
+            serving_h100e: if firm.row.developer { 0.0 } else { compute.serving_h100e },
+            owned_h100e: compute.owned_serve_h100e,
+            usd_year: compute.capital_usd_year
+                * (1.0 / p.chip_share_of_ai_capex + p.running_cost_share),
+            power_mw: compute.power_mw,
+            drawn_mw: 0.0,
+        });
+    }
     let on = f64::from(u8::from(switches.self_hosting));
     for (site, halls) in sites.iter_many(&roster.sites).flatten() {
-        let Ok((firm, compute)) = firms.get(roster.firms[site.owner.index()]) else { continue };
-        if !firm.row.developer && compute.serving_h100e > 0.0 && halls.drawn_mw > 0.0 {
+        let fleet = &mut fleets[site.owner.index()];
+        if fleet.serving_h100e > 0.0 && halls.drawn_mw > 0.0 {
+            fleet.drawn_mw += halls.drawn_mw;
             t.hosts.push((site.country, site.owner, halls.drawn_mw));
         }
     }
@@ -311,32 +339,24 @@ pub(crate) fn host_open_models(
     for (share, pressure) in t.host_share.iter_mut().zip(&t.host_pressure) {
         *share = if none { 0.0 } else { host_share(&p, *share, *pressure) };
     }
-    for i in 0..roster.firms.len() {
-        let drawn: f64 = t.hosts.iter().filter(|h| h.1.index() == i).map(|h| h.2).sum();
-        let Ok((_, compute)) = firms.get(roster.firms[i]) else { continue };
-        if drawn > 0.0 {
-            for host in t.hosts.iter_mut().filter(|h| h.1.index() == i) {
-                let share = t.host_share[host.0.index()];
-                host.2 *= on * share * compute.serving_h100e / drawn;
-            }
+    // Of each country: H100e, capital and running cost a year, MW.
+    offered.clear();
+    offered.resize(roster.countries.len(), [0.0; 3]);
+    for (country, firm, here) in &mut t.hosts {
+        let fleet = &fleets[firm.index()];
+        let share = t.host_share[country.index()];
+        *here *= on * share * fleet.serving_h100e / fleet.drawn_mw;
+        if fleet.owned_h100e > 0.0 {
+            let [h100e, capital, energy] = &mut offered[country.index()];
+            *h100e += *here;
+            *capital += *here * fleet.usd_year / fleet.owned_h100e;
+            *energy += *here * fleet.power_mw / fleet.owned_h100e;
         }
     }
     let mut each = countries.iter_many_mut(&roster.countries);
     while let Some(Ok((country, mut demand))) = each.fetch_next() {
         let c = country.id.index();
-        let (mut h100e, mut capital, mut energy) = (0.0, 0.0, 0.0);
-        for (_, host, share) in t.hosts.iter().filter(|h| h.0 == CountryId::at(c)) {
-            let Ok((_, compute)) = firms.get(roster.firms[host.index()]) else { continue };
-            let owned = compute.owned_serve_h100e;
-            if owned <= 0.0 {
-                continue;
-            }
-            h100e += share;
-            let year =
-                compute.capital_usd_year * (1.0 / p.chip_share_of_ai_capex + p.running_cost_share);
-            capital += share * year / owned;
-            energy += share * compute.power_mw / owned;
-        }
+        let [h100e, capital, energy] = offered[c];
         demand.self_host_h100e = h100e;
         demand.self_host_scarcity = scarcer(&p, demand.self_host_scarcity, t.host_pressure[c]);
         let prices = &mut t.open_price[c * SELF_HOSTED..(c + 1) * SELF_HOSTED];

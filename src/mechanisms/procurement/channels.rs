@@ -10,7 +10,7 @@ use crate::entities::country::{Bloc, Country};
 use crate::entities::firm::{Firm, Group};
 use crate::entities::licence::{LicenceBook, Outcome, Quotas};
 use crate::entities::order::Channel;
-use crate::entities::rule::{RuleKind, Rulebook, Treatment};
+use crate::entities::rule::{Rule, RuleKind, Rulebook, Treatment};
 use crate::entities::site::{Halls, Site, annuity_years, chip_mw, energy_usd_year};
 use crate::entities::vendor::{Sales, Vendor};
 use crate::entities::{
@@ -150,7 +150,7 @@ impl Prices {
             self.countries.push((row.bloc, (a_megawatt * self.years + hall) * row.pue, row.pue));
         }
         for sku in &catalogue.skus[self.paper.len().min(catalogue.skus.len())..] {
-            self.paper.push(sku.workload(p.train_weight));
+            self.paper.push(sku.work_paper);
         }
         self.on_sale.clear();
         self.work.clear();
@@ -209,8 +209,11 @@ pub(super) fn concentrated(work: f64, best: f64, exponent: f64) -> f64 {
 /// Which rule governs which delivery, and what applicants have seen of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Access {
-    /// State of the rulebook that the table was made from: in force or not, by rule.
+    /// State of the rulebook that the table was made from: whether a rule is in force that has a say here, by rule.
     in_force: Vec<bool>,
+    /// Those that are, and those of them that name vendors.
+    relevant: Vec<RuleId>,
+    naming: Vec<RuleId>,
     enforced: bool,
     /// Rules that may govern a delivery of chips.
     governing: Vec<RuleId>,
@@ -220,6 +223,9 @@ pub(super) struct Access {
     first: Vec<usize>,
     pairs: Vec<CountryId>,
     homes: Vec<CountryId>,
+    /// Pairs of the sites of firm i, in order: `of_sites[first_site[i]..]`.
+    of_sites: Vec<usize>,
+    first_site: Vec<usize>,
     /// Firm of each pair, and an earlier pair that meets the same rules, if there is one.
     buyers: Vec<(FirmId, Option<usize>)>,
     /// Strictest export rule, `[sku × pairs + pair]`.
@@ -256,7 +262,7 @@ impl Access {
         let same = self.enforced == enforced
             && self.in_force.len() == rulebook.rules.len()
             && !self.first.is_empty()
-            && self.in_force.iter().zip(&rulebook.rules).all(|(was, rule)| *was == rule.in_force);
+            && self.in_force.iter().zip(&rulebook.rules).all(|(was, rule)| *was == has_a_say(rule));
         if !same {
             self.enforced = enforced;
             self.pair_up(rulebook, prices, firms, sites_of);
@@ -266,16 +272,46 @@ impl Access {
         self.duty.resize(catalogue.skus.len() * self.pairs.len(), 0.0);
         for id in &prices.on_sale {
             for id in [Some(*id), catalogue.sku(*id).parent].into_iter().flatten() {
-                if !std::mem::replace(&mut self.known[id.index()], true) {
-                    self.work_out_row((id, catalogue.sku(id)), rulebook, prices);
+                if !self.known[id.index()] {
+                    self.work_out_row((id, catalogue.sku(id)), rulebook, catalogue, prices);
+                    self.known[id.index()] = true;
                 }
             }
         }
     }
 
     /// Works out the row of a SKU.
-    fn work_out_row(&mut self, (id, sku): (SkuId, &Sku), rulebook: &Rulebook, prices: &Prices) {
+    fn work_out_row(
+        &mut self,
+        (id, sku): (SkuId, &Sku),
+        rulebook: &Rulebook,
+        catalogue: &Catalogue,
+        prices: &Prices,
+    ) {
         let row = id.index() * self.pairs.len();
+        // Chips from one country that every rule in force takes alike, and their vendors too, have one row.
+        let alike = prices.on_sale.iter().copied().find(|other| {
+            let vendor = catalogue.sku(*other).vendor;
+            let as_vendors = |rule: &RuleId| {
+                let named = &rulebook.rules[rule.index()].vendors;
+                named.contains(&vendor) == named.contains(&sku.vendor)
+            };
+            let as_chips = |rule: &RuleId| {
+                let verdicts = &rulebook.verdicts[rule.index()];
+                verdicts[id.index()] == verdicts[other.index()]
+            };
+            *other != id
+                && self.known[other.index()]
+                && rulebook.sku_home.get(id.index()) == rulebook.sku_home.get(other.index())
+                && self.relevant.iter().all(as_chips)
+                && (vendor == sku.vendor || self.naming.iter().all(as_vendors))
+        });
+        if let Some(alike) = alike {
+            let from = alike.index() * self.pairs.len();
+            self.export.copy_within(from..from + self.pairs.len(), row);
+            self.duty.copy_within(from..from + self.pairs.len(), row);
+            return;
+        }
         for at in 0..self.pairs.len() {
             let (rule, duty) = match self.buyers[at] {
                 (_, Some(like)) => (self.export[row + like], self.duty[row + like]),
@@ -296,7 +332,12 @@ impl Access {
     ) {
         self.known.clear();
         self.in_force.clear();
-        self.in_force.extend(rulebook.rules.iter().map(|rule| rule.in_force));
+        self.in_force.extend(rulebook.rules.iter().map(has_a_say));
+        self.relevant.clear();
+        self.relevant.extend(rulebook.rules.iter().filter(|r| has_a_say(r)).map(|r| r.id));
+        self.naming.clear();
+        let names_vendors = |id: &&RuleId| !rulebook.rules[id.index()].vendors.is_empty();
+        self.naming.extend(self.relevant.iter().filter(names_vendors));
         self.governing.clear();
         self.governing.extend(rulebook.rules.iter().filter_map(|rule| {
             let of_chips =
@@ -308,6 +349,8 @@ impl Access {
         self.pairs.clear();
         self.homes.clear();
         self.buyers.clear();
+        self.of_sites.clear();
+        self.first_site.clear();
         self.export.clear();
         self.duty.clear();
         self.shared.clear();
@@ -317,8 +360,11 @@ impl Access {
             self.first.push(from);
             self.homes.push(home);
             self.pairs.push(home);
+            self.first_site.push(self.of_sites.len());
             for country in sites_of(firm) {
-                if !self.pairs[from..].contains(&country) {
+                let known = self.pairs[from..].iter().position(|pair| *pair == country);
+                self.of_sites.push(from + known.unwrap_or(self.pairs.len() - from));
+                if known.is_none() {
                     self.pairs.push(country);
                 }
             }
@@ -461,13 +507,6 @@ impl Access {
         (rule != FREE).then_some(RuleId(rule))
     }
 
-    /// The rule that governs a delivery of `sku` to `firm` in `country`.
-    pub fn rule_in(&self, firm: FirmId, country: CountryId, sku: SkuId) -> Option<RuleId> {
-        let pairs = self.pairs_of(firm);
-        let at = pairs.clone().find(|at| self.pairs[*at] == country).unwrap_or(pairs.start);
-        self.rule(at, sku)
-    }
-
     /// Probability that a delivery under `rule` is let through: 1 − risk of denial.
     pub fn open(&self, rule: Option<RuleId>, firm: FirmId, rulebook: &Rulebook) -> f64 {
         let Some(rule) = rule else { return 1.0 };
@@ -483,6 +522,15 @@ impl Access {
         let home = self.homes[firm.index()];
         self.odds[rule.index() * self.countries + home.index()]
     }
+}
+
+/// Whether a rule is in force that governs deliveries of chips, or takes such rules away.
+fn has_a_say(rule: &Rule) -> bool {
+    let of_chips = matches!(
+        rule.row.kind,
+        RuleKind::ChipExport | RuleKind::Tariff | RuleKind::EntityListing
+    );
+    rule.in_force && (of_chips || !rule.replaces.is_empty())
 }
 
 /// What a firm sees of the world when it chooses.
@@ -792,10 +840,11 @@ fn keep_best(found: &mut Vec<Candidate>, from: usize) {
 }
 
 /// Sets the share of each candidate: nested logit, taken up over some months by channel and platform, then
-/// guidance's cap on imports. `habit` is what the firm gives to each, by `Candidate::slot`.
+/// guidance's cap on imports. `habit` is what the firm gives to each, by `Candidate::slot`; `slots` is a buffer.
 pub(super) fn share_out(
     candidates: &mut [Candidate],
     habit: &mut Vec<f64>,
+    slots: &mut Vec<usize>,
     p: &ProcurementParameters,
 ) {
     let cheapest = candidates.iter().map(|c| c.cost).fold(f64::INFINITY, f64::min);
@@ -823,8 +872,10 @@ pub(super) fn share_out(
     for h in habit.iter_mut() {
         *h *= 1.0 - speed;
     }
+    slots.clear();
     for candidate in candidates.iter() {
         let slot = candidate.slot();
+        slots.push(slot);
         if slot >= habit.len() {
             habit.resize(slot + 1, 0.0);
         }
@@ -834,11 +885,11 @@ pub(super) fn share_out(
     let mut known = 0.0;
     let variants = candidates.iter().any(|c| c.platform != c.sku);
     for at in 0..candidates.len() {
-        let (slot, own) = (candidates[at].slot(), candidates[at].cost.recip());
+        let (slot, own) = (slots[at], candidates[at].cost.recip());
         // Only variants share a platform with another chip.
         let all = if variants {
-            let alike = candidates.iter().filter(|c| c.slot() == slot);
-            alike.map(|c| c.cost.recip()).sum::<f64>()
+            let alike = candidates.iter().zip(&*slots).filter(|(_, of)| **of == slot);
+            alike.map(|(c, _)| c.cost.recip()).sum::<f64>()
         } else {
             own
         };
@@ -963,7 +1014,7 @@ impl Arrivals {
     fn by(&mut self, at: usize, ahead: i64, now: Month, halls: &Halls) -> f64 {
         let add_up = || {
             let by = now + ahead as i32;
-            halls.building.iter().filter(|(month, _)| *month <= by).map(|(_, mw)| mw).sum()
+            halls.building.iter().take_while(|(month, _)| *month <= by).map(|(_, mw)| mw).sum()
         };
         let Some(lead) = usize::try_from(ahead).ok().filter(|lead| *lead < self.leads) else {
             return add_up();
@@ -998,7 +1049,8 @@ pub(super) fn find_rooms(
     let ahead = candidate.lead_months.min(p.order_horizon_months);
     let ahead = maths::whole(ahead.ceil());
     let offshore = candidate.channel == Channel::Offshore;
-    for at in own.iter().copied() {
+    let pairs = &access.of_sites[access.first_site[firm.id.index()]..];
+    for (at, pair) in own.iter().copied().zip(pairs) {
         let Ok((site, halls)) = sites.get(roster.sites[at]) else { continue };
         let at_home = site.country == firm.home;
         if !candidate.pooled && at_home == offshore {
@@ -1007,7 +1059,7 @@ pub(super) fn find_rooms(
         if candidate.pooled && !at_home && !switches.offshore {
             continue;
         }
-        let rule = access.rule_in(firm.id, site.country, candidate.sku);
+        let rule = access.rule(*pair, candidate.sku);
         if access.open(rule, firm.id, rulebook) <= 1.0 - p.denial_closes {
             continue;
         }
@@ -1058,7 +1110,19 @@ pub(super) fn fill(rooms: &mut [Place], wanted: i64, mut place: impl FnMut(&Plac
     }
     let Some(first) = rooms.first() else { return };
     let mean = if power > 0.0 { (committed + wanted as f64 * first.chip_mw) / power } else { 0.0 };
-    rooms.sort_unstable_by(|a, b| a.filled.total_cmp(&b.filled).then(a.site.cmp(&b.site)));
+    // The emptiest come first; how the others stand is no matter.
+    for at in 0..EMPTIEST.min(rooms.len()) {
+        let emptier = |a: &Place, b: &Place| {
+            a.filled < b.filled || (a.filled == b.filled && a.site < b.site)
+        };
+        let mut least = at;
+        for other in at + 1..rooms.len() {
+            if emptier(&rooms[other], &rooms[least]) {
+                least = other;
+            }
+        }
+        rooms.swap(at, least);
+    }
     let mut left = wanted;
     let mut given = [0_i64; EMPTIEST];
     if rooms.len() > EMPTIEST {
@@ -1073,9 +1137,13 @@ pub(super) fn fill(rooms: &mut [Place], wanted: i64, mut place: impl FnMut(&Plac
     }
     // The rest by room; a site that was already given some gets one order for both parts.
     while left > 0 {
-        let roomiest =
-            (0..rooms.len()).max_by_key(|i| (rooms[*i].fits, std::cmp::Reverse(rooms[*i].site)));
-        let Some(roomiest) = roomiest else { break };
+        let mut roomiest = 0;
+        for (at, room) in rooms.iter().enumerate().skip(1) {
+            let most = &rooms[roomiest];
+            if room.fits > most.fits || (room.fits == most.fits && room.site < most.site) {
+                roomiest = at;
+            }
+        }
         let units = rooms[roomiest].fits.min(left);
         if units <= 0 {
             break;
@@ -1084,7 +1152,7 @@ pub(super) fn fill(rooms: &mut [Place], wanted: i64, mut place: impl FnMut(&Plac
         let extra = given.get_mut(roomiest).filter(|_| rooms.len() > EMPTIEST).map(std::mem::take);
         place(&rooms[roomiest], units + extra.unwrap_or(0));
         rooms[roomiest].room_mw = 0.0;
-        rooms[roomiest].fits = fits(&rooms[roomiest]);
+        rooms[roomiest].fits = if rooms[roomiest].chip_mw > 0.0 { 0 } else { i64::MAX };
     }
     if rooms.len() > EMPTIEST {
         for (room, units) in rooms.iter().zip(given) {
@@ -1101,10 +1169,19 @@ mod tests {
     use crate::entities::rule::fixtures::{COUNTRIES, FIRMS, books};
 
     proptest::proptest! {
-        /// However the table came about, it says what the rules say: firms that share a lane and chips
-        /// that came in later included.
+        /// However the table came about, it says what the rules say: firms that share a lane, chips that every rule takes
+        /// alike, chips that came in later and rules that began or ended included.
         #[test]
-        fn access_is_what_the_rules_say((mut book, catalogue) in books(), known in 0..4_usize) {
+        fn access_is_what_the_rules_say(
+            (mut book, catalogue) in books(),
+            known in 0..4_usize,
+            moved in proptest::bits::u16::ANY,
+        ) {
+            let mut before = book.clone();
+            for (at, rule) in before.rules.iter_mut().enumerate() {
+                rule.in_force ^= moved & (1 << (at % 16)) != 0;
+            }
+            before.sort_lanes(COUNTRIES);
             book.sort_lanes(COUNTRIES);
             let mut prices =
                 Prices { countries: vec![(Bloc::Us, 0.0, 1.0); COUNTRIES], ..Prices::default() };
@@ -1114,9 +1191,9 @@ mod tests {
             let mut fewer = catalogue.clone();
             fewer.skus.truncate(known);
             let mut access = Access::default();
-            for catalogue in [&fewer, &catalogue] {
+            for (book, catalogue) in [(&before, &fewer), (&book, &fewer), (&book, &catalogue)] {
                 prices.on_sale = catalogue.iter().map(|(id, _)| id).collect();
-                access.refresh(true, &book, catalogue, &prices, firms(), sites);
+                access.refresh(true, book, catalogue, &prices, firms(), sites);
             }
             for (firm, home) in firms() {
                 for to in (0..COUNTRIES).map(CountryId::at) {
@@ -1129,14 +1206,11 @@ mod tests {
                         };
                         let strictest =
                             [chips, listed].into_iter().flatten().map(|r| r.row.treatment).max();
-                        proptest::prop_assert_eq!(
-                            treatment(access.rule_in(firm, to, id)),
-                            strictest
-                        );
-                        let pair = access
-                            .pairs_of(firm)
-                            .find(|at| access.pairs[*at] == to)
-                            .expect("a site there");
+                        // Each firm has a site in each country, in order.
+                        let pair = access.of_sites[access.first_site[firm.index()] + to.index()];
+                        proptest::prop_assert!(access.pairs_of(firm).contains(&pair));
+                        proptest::prop_assert_eq!(access.pairs[pair], to);
+                        proptest::prop_assert_eq!(treatment(access.rule(pair, id)), strictest);
                         let duty = access.duty[id.index() * access.pairs.len() + pair];
                         let tariff = ask(RuleKind::Tariff).map_or(0.0, |rule| rule.row.duty);
                         proptest::prop_assert_eq!(duty.to_bits(), tariff.to_bits());

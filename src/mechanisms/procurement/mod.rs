@@ -9,7 +9,7 @@
 //! `c = (price · attach · (1 + fee) · (1 + premium) + E) / (W (W/W*)^ν) · (1 + w · wait) / (1 − risk)`, `W = P · m`, W* that of the best chip
 //! on sale: work spread over many weak chips needs more links, hosts, parallel ranks and repairs;
 //! with `E = host + TDP · overhead · PUE · (H + 8760 h · utilisation · power price · a)`, host what a buyer adds for any chip of
-//! the vendor (processors, network, racks), H the cost of a watt of hall, a the annuity over the life, `P = train^w_T · serve^(1 − w_T)`, m the vendor's software maturity, fee the revenue share
+//! the vendor (processors, network, racks), H the cost of a watt of hall, a the annuity over the life, P work on paper ([`crate::entities::chip::Performance`]), m the vendor's software maturity, fee the revenue share
 //! and duties of rules, premium of brokers (grey) or of running abroad (offshore), wait the months
 //! of queue and licence review. Of the money offered to brokers and to hosts abroad only a part finds something: their cost is over
 //! that part f' = f + (found/offered − f)·s, so that nobody keeps bidding for what is not there. Rented capacity costs `rent · 12 a` per H100e. A channel with risk ≥
@@ -56,7 +56,7 @@ use crate::entities::order::{Channel, Clearance, Order, OrderBook};
 use crate::entities::regulator::Stance;
 use crate::entities::rule::{RuleKind, Rulebook, Treatment};
 use crate::entities::script::{Script, ShockKind, ShockRow};
-use crate::entities::site::{DrawSum, Halls, Site, chip_mw};
+use crate::entities::site::{Halls, Site, chip_mw};
 use crate::entities::vendor::{Sales, Vendor};
 use crate::entities::{Clock, FirmId, Roster, Settings, Switches, VendorId};
 use crate::metric::Readings;
@@ -93,8 +93,6 @@ crate::parameters! {
         waiting_cost,
         /// Share of what guidance keeps from imports that it keeps from brokers too (share).
         guidance_reaches_brokers,
-        /// Weight of training in the work that chips are valued for.
-        train_weight,
         /// Service life of an accelerator.
         chip_life_months,
         /// Rate at which lifetime cost is discounted.
@@ -183,6 +181,8 @@ pub struct Channels {
     reported: Vec<(f64, Option<EventId>)>,
     /// Share of its money that each firm gives to a channel and platform, `[firm][slot]`.
     habits: Vec<Vec<f64>>,
+    /// Slots of the candidates of one firm.
+    slots: Vec<usize>,
     /// Share of the money offered to hosts abroad that found capacity, smoothed; 0 before the first month.
     filled_rental: f64,
     /// The same at brokers, `[market]`.
@@ -221,7 +221,6 @@ const CHANNELS: [Channel; 7] = [
 
 /// Measures the power that everything bought so far will draw, by site.
 pub(crate) fn commit_power(
-    clock: Res<Clock>,
     roster: Res<Roster>,
     p: Res<ProcurementParameters>,
     catalogue: Res<Catalogue>,
@@ -229,22 +228,22 @@ pub(crate) fn commit_power(
     countries: Query<&Country>,
     sites: Query<(&Site, &Halls)>,
     mut plans: ResMut<PowerPlans>,
+    mut pue_of: Local<Vec<f64>>,
     mut pue: Local<Vec<f64>>,
     mut watts: Local<Vec<f64>>,
-    mut sums: Local<Vec<DrawSum>>,
 ) {
-    sums.resize(roster.sites.len(), DrawSum::default());
-    let quarter = clock.now.quarter();
     pue.clear();
     plans.committed_mw.clear();
     for sku in &catalogue.skus[watts.len().min(catalogue.skus.len())..] {
         watts.push(sku.row.tdp_w * p.server_overhead);
     }
+    pue_of.clear();
+    pue_of.extend(countries.iter_many(&roster.countries).flatten().map(|c| c.row.pue));
     let draw = |sku: crate::entities::SkuId, pue: f64| chip_mw(watts[sku.index()], 1.0, pue);
-    for ((site, halls), sum) in sites.iter_many(&roster.sites).flatten().zip(sums.iter_mut()) {
-        let here = countries.get(roster.countries[site.country.index()]).map_or(1.0, |c| c.row.pue);
+    for (site, halls) in sites.iter_many(&roster.sites).flatten() {
+        let here = pue_of[site.country.index()];
         pue.push(here);
-        let mut committed = sum.of(halls, quarter, |sku| draw(sku, here));
+        let mut committed = halls.draw_of_fleet(|sku| draw(sku, here));
         for chips in &halls.warehouse {
             committed += chips.count as f64 * draw(chips.sku, here);
         }
@@ -352,6 +351,7 @@ pub(crate) fn price_channels(
         channels::share_out(
             &mut channels.candidates[from..to],
             &mut channels.habits[firm.id.index()],
+            &mut channels.slots,
             &p,
         );
         if seen.restricted {

@@ -29,7 +29,7 @@ fn parameters() -> ProcurementParameters {
         | "room_pace" => 1.0,
         "unspent_limit_months" => 1e6,
         "waiting_cost" => 0.05,
-        "train_weight" | "abroad_weight" => 0.5,
+        "abroad_weight" => 0.5,
         "chip_life_months" => 60.0,
         "kappa_max" => 8.0,
         "kappa_lag_months" | "approval_prior_applications" => 10.0,
@@ -94,10 +94,12 @@ fn sku(id: &str, vendor: u16, price_usd: f64, paper: f64, tpp: f64) -> Sku {
             origin: Origin::Roadmap,
             parent: None,
             caused_by: None,
+board_share: None,
             source: "test".into(),
         },
         train_paper: paper,
         serve_paper: paper,
+work_paper: paper,
         price_usd,
         on_sale: true,
     }
@@ -608,7 +610,7 @@ fn a_variant_is_sold_only_where_its_parent_may_not_be() {
 #[test]
 fn shares_of_a_channel_that_guidance_closes_are_not_lost() {
     let mut candidates = Vec::<Candidate>::new();
-    share_out(&mut candidates, &mut Vec::new(), &parameters());
+    share_out(&mut candidates, &mut Vec::new(), &mut Vec::new(), &parameters());
     assert!(candidates.is_empty());
 }
 
@@ -644,18 +646,18 @@ fn a_firm_takes_up_a_platform_over_some_months() {
     let mut habit = Vec::new();
     // Alone, the first vendor has all.
     let mut one = vec![candidate(0, 1.0)];
-    share_out(&mut one, &mut habit, &p);
+    share_out(&mut one, &mut habit, &mut Vec::new(), &p);
     assert!((one[0].share - 1.0).abs() < 1e-12);
     // A second at half the cost, elasticity 2: it would have 4/5, and has 0.25 · 0.8 = 0.2 after a month,
     // 0.75 · 0.2 + 0.2 = 0.35 after two.
     let mut two = vec![candidate(0, 1.0), candidate(1, 0.5)];
-    share_out(&mut two, &mut habit, &p);
+    share_out(&mut two, &mut habit, &mut Vec::new(), &p);
     assert!((two[1].share - 0.2).abs() < 1e-12);
-    share_out(&mut two, &mut habit, &p);
+    share_out(&mut two, &mut habit, &mut Vec::new(), &p);
     assert!((two[1].share - 0.35).abs() < 1e-12);
     // Closed, the first leaves everything to the second.
     let mut last = vec![candidate(1, 0.5)];
-    share_out(&mut last, &mut habit, &p);
+    share_out(&mut last, &mut habit, &mut Vec::new(), &p);
     assert!((last[0].share - 1.0).abs() < 1e-12);
 }
 
