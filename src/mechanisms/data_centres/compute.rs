@@ -150,7 +150,6 @@ pub(crate) fn value_compute(
     vendors: Query<(&Vendor, &Sales)>,
     tally: Res<FleetTally>,
     mut market: ResMut<RentalMarket>,
-    mut paper: Local<Vec<f64>>,
     mut software: Local<Vec<f64>>,
     mut work: Local<Vec<f64>>,
     mut captive: Local<Vec<bool>>,
@@ -160,7 +159,6 @@ pub(crate) fn value_compute(
         &catalogue,
         &roster,
         &vendors,
-        &mut paper,
         &mut software,
         &mut work,
     );

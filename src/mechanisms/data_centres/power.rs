@@ -167,20 +167,16 @@ pub(super) fn work_of_skus(
     catalogue: &Catalogue,
     roster: &Roster,
     vendors: &Query<(&Vendor, &Sales)>,
-    paper: &mut Vec<f64>,
     software: &mut Vec<f64>,
     work: &mut Vec<f64>,
 ) {
-    for sku in &catalogue.skus[paper.len().min(catalogue.skus.len())..] {
-        paper.push(sku.work_paper);
-    }
     software.clear();
     for (vendor, sales) in vendors.iter_many(&roster.vendors).flatten() {
         software.push(vendor.row.software(sales.cumulative_units));
     }
     work.clear();
-    for (sku, paper) in catalogue.skus.iter().zip(paper.iter()) {
-        work.push(paper * software.get(sku.vendor.index()).copied().unwrap_or(1.0));
+    for sku in &catalogue.skus {
+        work.push(sku.work_paper * software.get(sku.vendor.index()).copied().unwrap_or(1.0));
     }
 }
 
@@ -203,7 +199,6 @@ pub(crate) fn retire_chips(
     countries: Query<&Country>,
     purses: Query<&Purse>,
     mut sites: Query<(&Site, &mut Halls)>,
-    mut paper: Local<Vec<f64>>,
     mut software: Local<Vec<f64>>,
     mut work: Local<Vec<f64>>,
     mut energy: Local<Vec<Vec<f64>>>,
@@ -225,7 +220,6 @@ pub(crate) fn retire_chips(
         &catalogue,
         &roster,
         &vendors,
-        &mut paper,
         &mut software,
         &mut work,
     );
@@ -268,7 +262,6 @@ pub(crate) fn install_chips(
     vendors: Query<(&Vendor, &Sales)>,
     countries: Query<&Country>,
     mut sites: Query<(&Site, &mut Halls)>,
-    mut paper: Local<Vec<f64>>,
     mut software: Local<Vec<f64>>,
     mut work: Local<Vec<f64>>,
     mut watts: Local<Vec<f64>>,
@@ -281,7 +274,6 @@ pub(crate) fn install_chips(
         &catalogue,
         &roster,
         &vendors,
-        &mut paper,
         &mut software,
         &mut work,
     );

@@ -102,7 +102,6 @@ pub(crate) struct Place {
 pub(super) struct Prices {
     /// SKUs on sale.
     pub on_sale: Vec<SkuId>,
-    paper: Vec<f64>,
     /// Work of one chip, reference chip = 1, `[sku]`.
     pub work: Vec<f64>,
     /// What buyers take that for: worth less where it is spread over many weak chips, `[sku]`.
@@ -149,9 +148,6 @@ impl Prices {
             let hall = p.hall_usd_watt * WATTS_PER_MW;
             self.countries.push((row.bloc, (a_megawatt * self.years + hall) * row.pue, row.pue));
         }
-        for sku in &catalogue.skus[self.paper.len().min(catalogue.skus.len())..] {
-            self.paper.push(sku.work_paper);
-        }
         self.on_sale.clear();
         self.work.clear();
         let mut best = 0.0_f64;
@@ -161,7 +157,7 @@ impl Prices {
                 self.on_sale.push(id);
             }
             let software = self.vendors.get(sku.vendor.index()).map_or(1.0, |v| v.3);
-            let work = self.paper[id.index()] * software;
+            let work = sku.work_paper * software;
             self.work.push(work);
             if sku.on_sale {
                 best = best.max(work);
