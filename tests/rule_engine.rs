@@ -153,6 +153,7 @@ fn chip(record: &csv::StringRecord) -> Sku {
         work_paper: 1.0,
         price_usd: 1.0,
         on_sale: true,
+        approved_units_month: 0.0,
         row,
     }
 }

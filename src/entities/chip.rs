@@ -162,6 +162,8 @@ pub struct Sku {
     pub price_usd: f64,
     /// Whether the chip can be ordered this month. Written by `design`.
     pub on_sale: bool,
+    /// Sales on which a compliance variant was approved, chips a month; 0 for others.
+    pub approved_units_month: f64,
 }
 
 impl Sku {

@@ -996,6 +996,7 @@ pub(crate) mod fixtures {
             work_paper: 1.0,
             price_usd: 30_000.0,
             on_sale: true,
+            approved_units_month: 0.0,
             row,
         }
     }

@@ -123,6 +123,8 @@ struct Project {
     country: CountryId,
     rule: RuleId,
     row: ChipRow,
+    /// Its place in the catalogue, where it stands from its first month on, so that it can be built for its launch.
+    sku: Option<SkuId>,
     /// Sales on which it was approved, chips a month.
     sales: f64,
     event: EventId,
@@ -178,8 +180,8 @@ fn add_sku(
     catalogue.skus.push(sku);
 }
 
-/// A SKU from its row, on sale.
-fn sku_of(row: ChipRow, vendor: VendorId, like: &Sku, catalogue: &Catalogue) -> Sku {
+/// A SKU from its row, on sale if it is launched.
+fn sku_of(row: ChipRow, vendor: VendorId, like: &Sku, catalogue: &Catalogue, now: Month) -> Sku {
     let paper = catalogue.performance(&row);
     Sku {
         id: row.id.clone(),
@@ -191,7 +193,8 @@ fn sku_of(row: ChipRow, vendor: VendorId, like: &Sku, catalogue: &Catalogue) -> 
         serve_paper: paper.serve,
         work_paper: paper.work,
         price_usd: row.price_usd,
-        on_sale: true,
+        on_sale: row.launch <= now,
+        approved_units_month: 0.0,
         row,
     }
 }
@@ -236,7 +239,7 @@ pub(crate) fn continue_roadmaps(
             continue;
         }
         let row = next_generation(&p, &vendor.row.id, last, clock.now);
-        let sku = sku_of(row, vendor.id, last, &catalogue);
+        let sku = sku_of(row, vendor.id, last, &catalogue, clock.now);
         chronicle.log(
             clock.now,
             "sku_launched",
@@ -615,6 +618,7 @@ pub(crate) fn start_variants(
                     country,
                     rule: rule.id,
                     row,
+                    sku: None,
                     sales,
                     event,
                 });
@@ -713,7 +717,8 @@ fn best_variant<'a>(
     best.map(|(surplus, what, effort)| (what, effort, surplus))
 }
 
-/// Launches variants whose time has come, and drops those that a rule has caught meanwhile.
+/// Enters new variants in the catalogue, launches those whose time has come, and drops those that a rule has caught
+/// meanwhile.
 pub(crate) fn finish_variants(
     clock: Res<Clock>,
     roster: Res<Roster>,
@@ -731,6 +736,30 @@ pub(crate) fn finish_variants(
     mut readings: ResMut<Readings>,
 ) {
     let designs = &mut *designs;
+    designs.made_for.resize(catalogue.skus.len(), None);
+    for project in designs.projects.iter_mut().filter(|project| project.sku.is_none()) {
+        let Some(vendor) =
+            roster.vendors.get(project.vendor.index()).and_then(|v| vendors.get(*v).ok())
+        else {
+            continue;
+        };
+        let parent = catalogue.sku(project.parent).clone();
+        let mut sku =
+            sku_of(project.row.clone(), project.vendor, &parent, &catalogue, clock.now);
+        sku.parent = Some(project.parent);
+        sku.caused_by = Some(project.rule);
+        sku.approved_units_month = project.sales;
+        project.sku = Some(SkuId::at(catalogue.skus.len()));
+        designs.made_for.push(Some(project.country));
+        add_sku(
+            sku,
+            vendor.home,
+            &mut catalogue,
+            &mut book,
+            (&mut parts, &mut orders),
+            (&mut market, &mut retirements, &mut fears),
+        );
+    }
     for at in (0..designs.projects.len()).rev() {
         let project = &designs.projects[at];
         let Some(vendor) =
@@ -749,6 +778,9 @@ pub(crate) fn finish_variants(
             .map(|r| r.event);
         if let Some(cause) = caught {
             let dropped = designs.projects.remove(at);
+            if let Some(sku) = dropped.sku.and_then(|id| catalogue.skus.get_mut(id.index())) {
+                sku.row.end = Some(clock.now);
+            }
             chronicle.log(
                 clock.now,
                 "variant_dropped",
@@ -759,10 +791,8 @@ pub(crate) fn finish_variants(
             );
         } else if project.row.launch <= clock.now {
             let done = designs.projects.remove(at);
-            let parent = catalogue.sku(done.parent).clone();
-            let mut sku = sku_of(done.row, done.vendor, &parent, &catalogue);
-            sku.parent = Some(done.parent);
-            sku.caused_by = Some(done.rule);
+            let Some(id) = done.sku else { continue };
+            let sku = catalogue.sku(id);
             chronicle.log(
                 clock.now,
                 "variant_launched",
@@ -771,17 +801,7 @@ pub(crate) fn finish_variants(
                 Some(done.event),
                 || format!("{} launches {}", vendor.row.name, sku.row.name),
             );
-            designs.made_for.resize(catalogue.skus.len(), None);
-            designs.made_for.push(Some(done.country));
-            add_sku(
-                sku,
-                vendor.home,
-                &mut catalogue,
-                &mut book,
-                (&mut parts, &mut orders),
-                (&mut market, &mut retirements, &mut fears),
-            );
-            market.forecast[catalogue.skus.len() - 1] = done.sales;
+            market.forecast[id.index()] = done.sales;
         }
     }
     readings.set(&VARIANT_PROJECTS, designs.projects.len() as f64);

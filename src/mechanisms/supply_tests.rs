@@ -110,6 +110,7 @@ fn build(tables: &Tables) -> World {
             work_paper: 1.0,
             price_usd: row.price_usd,
             on_sale: true,
+            approved_units_month: 0.0,
         });
     }
     let ids: Vec<String> = tables.vendors.iter().map(|v| v.id.clone()).collect();

@@ -249,6 +249,7 @@ fn catalogue(
             work_paper: paper.work,
             price_usd: row.price_usd,
             on_sale: false,
+            approved_units_month: 0.0,
             row: (*row).clone(),
         }
     };

@@ -5,7 +5,7 @@ use bevy_ecs::prelude::{Query, Res, ResMut};
 use super::{AllocationParameters, SalesDesk, eligible, zero};
 use crate::calendar::Month;
 use crate::entities::boards::{ChipMarket, Dock};
-use crate::entities::chip::{Catalogue, Origin};
+use crate::entities::chip::{Catalogue, Origin, Sku};
 use crate::entities::chronicle::Chronicle;
 use crate::entities::line::Parts;
 use crate::entities::order::{Clearance, OrderBook};
@@ -13,6 +13,44 @@ use crate::entities::rule::{RuleKind, Rulebook, Verdict};
 use crate::entities::vendor::Vendor;
 use crate::entities::{Clock, Roster, Switches, VendorId};
 use crate::maths;
+
+/// What waits for a SKU and how fast it is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Queue {
+    /// Chips ordered beyond what lies in stock.
+    short: f64,
+    /// Chips ordered, what needs a licence at its odds.
+    waiting: f64,
+    /// Chips a month.
+    rate: f64,
+}
+
+/// Joins the queues of roadmap SKUs of one die, the latest of which is on sale: a later one fills orders of an earlier by
+/// age ([`super::orders::roll_over`]), so that all wait alike.
+fn join_lines(catalogue: &Catalogue, queues: &mut [Queue]) {
+    let of_line = |sku: &Sku| matches!(sku.row.origin, Origin::Roadmap | Origin::Extrapolated);
+    for (id, latest) in catalogue.iter().filter(|(_, sku)| sku.on_sale && of_line(sku)) {
+        let earlier = |sku: &Sku| {
+            of_line(sku) && sku.die == latest.die && sku.row.launch < latest.row.launch
+        };
+        let supersedes = |sku: &Sku| sku.on_sale && of_line(sku) && sku.die == latest.die;
+        if catalogue.skus.iter().any(|sku| supersedes(sku) && sku.row.launch > latest.row.launch)
+            || !catalogue.skus.iter().any(earlier)
+        {
+            continue;
+        }
+        let members = || {
+            catalogue.iter().filter(|(at, sku)| *at == id || earlier(sku)).map(|(at, _)| at.index())
+        };
+        let mut line = Queue { short: 0.0, waiting: 0.0, rate: 0.0 };
+        for queue in members().map(|at| queues[at]) {
+            line.short += queue.short;
+            line.waiting += queue.waiting;
+            line.rate += queue.rate;
+        }
+        members().for_each(|at| queues[at] = line);
+    }
+}
 
 /// Publishes the market: backlog, forecast, expected output, waits; moves prices; writes off what nobody can buy.
 pub(crate) fn update_market(
@@ -29,11 +67,11 @@ pub(crate) fn update_market(
     mut catalogue: ResMut<Catalogue>,
     mut chronicle: ResMut<Chronicle>,
     vendors: Query<&Vendor>,
-    mut work: bevy_ecs::prelude::Local<(Vec<f64>, Vec<f64>, Vec<Option<Month>>)>,
+    mut work: bevy_ecs::prelude::Local<(Vec<f64>, Vec<f64>, Vec<Option<Month>>, Vec<Queue>)>,
     mut tags: bevy_ecs::prelude::Local<Vec<(VendorId, Month, f64, f64)>>,
 ) {
     let (desk, dock, market, parts) = (&mut *desk, &mut *dock, &mut *market, &mut *parts);
-    let (units, months, newest) = &mut *work;
+    let (units, months, newest, queues) = &mut *work;
     let skus = catalogue.skus.len();
     market.backlog.fill(0);
     dock.cleared.fill(0);
@@ -59,20 +97,32 @@ pub(crate) fn update_market(
     zero(newest, roster.vendors.len());
     tags.clear();
     for (_, sku) in catalogue.iter() {
-        if sku.on_sale && matches!(sku.row.origin, Origin::Roadmap | Origin::Extrapolated) {
-            let latest = &mut newest[sku.vendor.index()];
-            *latest = (*latest).max(Some(sku.row.launch));
+        let offered = matches!(sku.row.origin, Origin::Roadmap | Origin::Extrapolated)
+            && (sku.on_sale || sku.row.launch > clock.now);
+        if offered {
+            if sku.on_sale {
+                let latest = &mut newest[sku.vendor.index()];
+                *latest = (*latest).max(Some(sku.row.launch));
+            }
             tags.push((sku.vendor, sku.row.launch, sku.row.tflops_16bit, sku.row.price_usd));
         }
     }
-    for (s, sku) in catalogue.skus.iter_mut().enumerate() {
+    queues.clear();
+    for s in 0..skus {
         market.forecast[s] += p.forecast_speed * (desk.wanted[s] - market.forecast[s]);
         let smooth = dock.expected_output[s]
             + p.output_speed * (market.output[s] as f64 - dock.expected_output[s]);
         dock.expected_output[s] = smooth;
         let in_work = if months[s] > 0.0 { units[s] / months[s] } else { 0.0 };
-        let rate = smooth.max(in_work);
-        let short = (market.backlog[s] - parts.inventory[s]).max(0) as f64;
+        queues.push(Queue {
+            short: (market.backlog[s] - parts.inventory[s]).max(0) as f64,
+            waiting: dock.likely[s],
+            rate: smooth.max(in_work),
+        });
+    }
+    join_lines(&catalogue, queues);
+    for (s, sku) in catalogue.skus.iter_mut().enumerate() {
+        let Queue { short, waiting, rate } = queues[s];
         let make = rate >= 1.0;
         market.wait_months[s] = match (short > 0.0, make) {
             (true, true) => (short / rate).min(p.wait_max_months),
@@ -80,7 +130,6 @@ pub(crate) fn update_market(
             _ => p.make_to_order_months,
         };
         if switches.chip_prices && (sku.on_sale || market.backlog[s] > 0) {
-            let waiting = dock.likely[s];
             let backlog = if make {
                 (waiting / rate).min(p.wait_max_months)
             } else if waiting > 0.0 {
@@ -91,11 +140,13 @@ pub(crate) fn update_market(
             let older = newest[sku.vendor.index()].is_some_and(|latest| sku.row.launch < latest);
             let change = p.price_response * (backlog - p.price_target_months)
                 - if older { p.price_obsolescence } else { 0.0 };
-            // Nobody pays more for an older chip than the list says for a later one that does as much.
+            // Nobody pays more for an older chip than the list says for a later one that does as much and is sold by
+            // the time that an order of today arrives.
+            let arrives = clock.now + maths::whole(market.wait_months[s]) as i32;
             let (vendor, since, does) = (sku.vendor, sku.row.launch, sku.row.tflops_16bit);
             let launch = tags
                 .iter()
-                .filter(|(of, later, more, _)| *of == vendor && *later > since && *more >= does)
+                .filter(|(of, later, more, _)| *of == vendor && *later > since && *later <= arrives && *more >= does)
                 .fold(sku.row.price_usd, |least, (.., price)| least.min(*price));
             sku.price_usd = (sku.price_usd * maths::exp(change))
                 .clamp(p.price_floor * launch, p.price_cap.max(p.price_floor) * launch);

@@ -18,7 +18,13 @@ use crate::units::{Count, Money};
 /// Marks the ordinal of an order that took the place of another.
 const ROLLED_OVER: u16 = 1 << 15;
 
-/// Fills orders that wait for an older SKU with later chips of the vendor that lie in stock.
+/// Whether an order took the place of one for an earlier SKU.
+pub(super) const fn rolled_over(order: &Order) -> bool {
+    order.ordinal & ROLLED_OVER != 0
+}
+
+/// Fills orders that wait for an older SKU with later chips of the vendor that lie in stock: with those of the same die
+/// by age, ahead of what was ordered later, with others as far as nobody ordered them.
 pub(crate) fn roll_over(
     (clock, settings, roster): (Res<Clock>, Res<Settings>, Res<Roster>),
     catalogue: Res<Catalogue>,
@@ -29,15 +35,22 @@ pub(crate) fn roll_over(
     mut book: ResMut<OrderBook>,
     firms: Query<&Firm>,
     sites: Query<&Site>,
-    mut spare: bevy_ecs::prelude::Local<Vec<Count>>,
+    mut stocks: bevy_ecs::prelude::Local<(Vec<Count>, Vec<Count>)>,
     mut later: bevy_ecs::prelude::Local<Vec<(SkuId, Month)>>,
 ) {
-    zero(&mut spare, catalogue.skus.len());
-    for (free, made) in spare.iter_mut().zip(&parts.inventory) {
-        *free = *made;
+    // What is in stock beyond all that is ordered, and beyond what was ordered so far.
+    let (spare, unclaimed) = &mut *stocks;
+    for stock in [&mut *spare, &mut *unclaimed] {
+        zero(stock, catalogue.skus.len());
+        for (free, made) in stock.iter_mut().zip(&parts.inventory) {
+            *free = *made;
+        }
     }
     for order in book.orders.iter().filter(|order| order.clearance != Clearance::Pending) {
         spare[order.sku.index()] -= order.open;
+        if rolled_over(order) {
+            unclaimed[order.sku.index()] -= order.open;
+        }
     }
     let of_roadmap = |id: SkuId| {
         matches!(catalogue.sku(id).row.origin, Origin::Roadmap | Origin::Extrapolated)
@@ -46,7 +59,7 @@ pub(crate) fn roll_over(
     later.extend(
         catalogue
             .iter()
-            .filter(|(id, sku)| sku.on_sale && spare[id.index()] > 0 && of_roadmap(*id))
+            .filter(|(id, sku)| sku.on_sale && unclaimed[id.index()] > 0 && of_roadmap(*id))
             .map(|(id, sku)| (id, sku.row.launch)),
     );
     if later.is_empty() {
@@ -55,18 +68,25 @@ pub(crate) fn roll_over(
     later.sort_by_key(|(id, launch)| (std::cmp::Reverse(*launch), id.0));
     for at in 0..book.orders.len() {
         let order = &book.orders[at];
+        if order.clearance != Clearance::Pending && !rolled_over(order) {
+            unclaimed[order.sku.index()] -= order.open;
+        }
         let waits = order.open > 0 && spare[order.sku.index()] < 0 && of_roadmap(order.sku);
         let cleared = matches!(order.clearance, Clearance::NotNeeded | Clearance::WithinQuota(_));
         if !waits || !cleared || order.fee != Money::ZERO {
             continue;
         }
         let old = catalogue.sku(order.sku);
+        let free = |id: SkuId| {
+            let same_die = catalogue.sku(id).die == old.die;
+            if same_die { unclaimed[id.index()] } else { spare[id.index()] }
+        };
         let later_of_vendor = |(id, launch): &&(SkuId, Month)| {
             let new = catalogue.sku(*id);
             new.vendor == old.vendor
                 && *launch > old.row.launch
                 && new.row.tflops_16bit >= old.row.tflops_16bit
-                && spare[id.index()] > 0
+                && free(*id) > 0
         };
         // Mostly there is none, and who would have to be asked is no question.
         if !later.iter().any(|of| later_of_vendor(&of)) {
@@ -108,7 +128,7 @@ pub(crate) fn roll_over(
         // Neither more money nor more power than was set aside.
         let per_chip = (order.set_aside.amount(quantum) / set_aside.amount(quantum).max(quantum))
             .min(old.row.tdp_w / new.row.tdp_w);
-        let most = spare[newer.index()].min((-spare[order.sku.index()]).min(order.open));
+        let most = free(newer).min((-spare[order.sku.index()]).min(order.open));
         let units = maths::whole_below(order.open.min(-spare[order.sku.index()]) as f64 * per_chip)
             .min(most);
         if units <= 0 {
@@ -140,7 +160,9 @@ pub(crate) fn roll_over(
         desk.refunds[order.buyer.index()] += back;
         desk.cancelled[order.sku.index()] += given_up;
         spare[newer.index()] -= units;
+        unclaimed[newer.index()] -= units;
         spare[order.sku.index()] += given_up;
+        unclaimed[order.sku.index()] += given_up;
         book.orders[at].open -= given_up;
         book.place(new_order);
     }

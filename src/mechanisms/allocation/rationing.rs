@@ -3,6 +3,7 @@
 use bevy_ecs::prelude::{Query, Res, ResMut};
 
 use super::measures::PAID;
+use super::orders::rolled_over;
 use super::{AllocationParameters, SalesDesk, eligible, zero};
 use crate::entities::boards::{ChipMarket, Dock, GreyMarkets};
 use crate::entities::chip::Catalogue;
@@ -95,76 +96,79 @@ pub(crate) fn ration(
         let small = desk.totals[s] - big;
         desk.quota[s] = split(free, big, small, p.large_buyer_priority);
     }
-    for order in &mut book.orders {
-        let (s, v) = (order.sku.index(), order.vendor.index());
-        // Most orders wait for chips of which there are none.
-        if desk.quota[s] == [0, 0] {
-            continue;
-        }
-        let (captive, months) = captives[v];
-        let class = usize::from(!large(desk, s, order.buyer.index()));
-        let n = eligible(order, captive, now).min(desk.quota[s][class]);
-        if n <= 0 {
-            continue;
-        }
-        desk.quota[s][class] -= n;
-        parts.inventory[s] -= n;
-        order.open -= n;
-        order.shipped += n;
-        book.shipped[s] += n;
-        market.shipped[s] += n;
-        if let Clearance::Licensed { left, .. } = &mut order.clearance {
-            *left -= n;
-            book.shipped_under_licence += n;
-            if let Some(id) = licences.live.iter().find(|id| {
-                licences.applications.get(**id as usize).is_some_and(|a| a.order == order.id)
-            }) {
-                licences.applications[*id as usize].shipped += n;
+    // What was rolled over from an earlier SKU was ordered before the rest.
+    for first in [true, false] {
+        for order in book.orders.iter_mut().filter(|order| rolled_over(order) == first) {
+            let (s, v) = (order.sku.index(), order.vendor.index());
+            // Most orders wait for chips of which there are none.
+            if desk.quota[s] == [0, 0] {
+                continue;
             }
+            let (captive, months) = captives[v];
+            let class = usize::from(!large(desk, s, order.buyer.index()));
+            let n = eligible(order, captive, now).min(desk.quota[s][class]);
+            if n <= 0 {
+                continue;
+            }
+            desk.quota[s][class] -= n;
+            parts.inventory[s] -= n;
+            order.open -= n;
+            order.shipped += n;
+            book.shipped[s] += n;
+            market.shipped[s] += n;
+            if let Clearance::Licensed { left, .. } = &mut order.clearance {
+                *left -= n;
+                book.shipped_under_licence += n;
+                if let Some(id) = licences.live.iter().find(|id| {
+                    licences.applications.get(**id as usize).is_some_and(|a| a.order == order.id)
+                }) {
+                    licences.applications[*id as usize].shipped += n;
+                }
+            }
+            let paid = (order.set_aside - order.fee).times(n);
+            let payer = Account::Firm(order.buyer);
+            ledger.pay(payer, Account::Vendor(order.vendor), paid, Purpose::Chips);
+            if order.fee != Money::ZERO {
+                let fee = order.fee.times(n);
+                ledger.pay(payer, Account::Outside(Outside::Treasuries), fee, Purpose::Fees);
+            }
+            desk.released[order.buyer.index()] += order.set_aside.times(n);
+            if let Some(at) = PAID.iter().position(|(channel, _)| *channel == order.channel) {
+                desk.paid[order.buyer.index()][at] +=
+                    order.set_aside.times(n).amount(settings.quantum);
+            }
+            let usd = paid.amount(settings.quantum);
+            let chinese = desk.firm_china[order.buyer.index()];
+            desk.revenue[v] += usd;
+            desk.units[v] += n;
+            if chinese {
+                desk.revenue_china[v] += usd;
+            }
+            let h100e = n as f64 * catalogue.sku(order.sku).row.tops_8bit / catalogue.reference.0;
+            desk.world_h100e_total += h100e;
+            desk.h100e[v] += h100e;
+            if desk.firm_constrained[order.buyer.index()] {
+                let home = desk.firm_home[order.buyer.index()] == desk.vendor_home[v];
+                desk.constrained_h100e[usize::from(home)] += h100e;
+            }
+            if chinese && desk.site_china[order.site.index()] {
+                let domestic = usize::from(desk.vendor_china[v]);
+                desk.china_units[domestic] += n as f64;
+                desk.china_h100e[domestic] += h100e;
+                desk.china_h100e_total[domestic] += h100e;
+                desk.china_nvidia_like[v] += h100e;
+            }
+            if captive.is_none() && !desk.firm_closed[order.buyer.index()] {
+                dock.divertible[s] += n;
+            }
+            book.shipments.push(Shipment {
+                sku: order.sku,
+                site: order.site,
+                units: n,
+                paid: order.set_aside,
+                due: now + months,
+            });
         }
-        let paid = (order.set_aside - order.fee).times(n);
-        let payer = Account::Firm(order.buyer);
-        ledger.pay(payer, Account::Vendor(order.vendor), paid, Purpose::Chips);
-        if order.fee != Money::ZERO {
-            let fee = order.fee.times(n);
-            ledger.pay(payer, Account::Outside(Outside::Treasuries), fee, Purpose::Fees);
-        }
-        desk.released[order.buyer.index()] += order.set_aside.times(n);
-        if let Some(at) = PAID.iter().position(|(channel, _)| *channel == order.channel) {
-            desk.paid[order.buyer.index()][at] +=
-                order.set_aside.times(n).amount(settings.quantum);
-        }
-        let usd = paid.amount(settings.quantum);
-        let chinese = desk.firm_china[order.buyer.index()];
-        desk.revenue[v] += usd;
-        desk.units[v] += n;
-        if chinese {
-            desk.revenue_china[v] += usd;
-        }
-        let h100e = n as f64 * catalogue.sku(order.sku).row.tops_8bit / catalogue.reference.0;
-        desk.world_h100e_total += h100e;
-        desk.h100e[v] += h100e;
-        if desk.firm_constrained[order.buyer.index()] {
-            let home = desk.firm_home[order.buyer.index()] == desk.vendor_home[v];
-            desk.constrained_h100e[usize::from(home)] += h100e;
-        }
-        if chinese && desk.site_china[order.site.index()] {
-            let domestic = usize::from(desk.vendor_china[v]);
-            desk.china_units[domestic] += n as f64;
-            desk.china_h100e[domestic] += h100e;
-            desk.china_h100e_total[domestic] += h100e;
-            desk.china_nvidia_like[v] += h100e;
-        }
-        if captive.is_none() && !desk.firm_closed[order.buyer.index()] {
-            dock.divertible[s] += n;
-        }
-        book.shipments.push(Shipment {
-            sku: order.sku,
-            site: order.site,
-            units: n,
-            paid: order.set_aside,
-            due: now + months,
-        });
     }
     let mut firm = 0;
     let mut at_work = purses.iter_many_mut(&roster.firms);

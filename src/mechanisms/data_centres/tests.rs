@@ -136,6 +136,7 @@ fn sku(id: &str, tdp_w: f64, paper: f64) -> Sku {
         work_paper: paper,
         price_usd: 20_000.0,
         on_sale: true,
+        approved_units_month: 0.0,
     }
 }
 

@@ -227,7 +227,11 @@ fn a_rule_starts_a_project_and_the_project_a_variant_with_its_parents_dies() {
     let (kinds, _, sum) = step(Month::new(2022, 10));
     assert_eq!(kinds, [("variant_started", Some(EventId(77)))]);
     assert_eq!(sum, 0);
-    assert_eq!(step(Month::new(2022, 11)).1.len(), 1);
+    // In the catalogue, so that it can be built for its launch, but not for sale.
+    let (_, skus, _) = step(Month::new(2022, 11));
+    assert_eq!(skus.iter().map(|sku| sku.on_sale).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(skus[1].row.launch, Month::new(2022, 12));
+    assert!(skus[1].approved_units_month > 0.0);
     let (kinds, skus, _) = step(Month::new(2022, 12));
     assert_eq!(kinds[1], ("variant_launched", Some(EventId(0))));
     let variant = &skus[1];

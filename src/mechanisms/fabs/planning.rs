@@ -100,12 +100,16 @@ pub(crate) fn plan(
             works.gap[s] = gap.max(0.0);
             works.start[s] = starts(soon, gap, p.start_adjustment_months);
         } else if !sku.on_sale
-            && known_ahead
+            && (known_ahead || sku.approved_units_month > 0.0)
+            && building
             && to_launch > 0
             && f64::from(to_launch) <= p.prelaunch_months
         {
-            let expected = p.prelaunch_share * works.totals[sku.vendor.index()] * ahead()
-                / sku.row.price_usd;
+            let expected = if known_ahead {
+                p.prelaunch_share * works.totals[sku.vendor.index()] * ahead() / sku.row.price_usd
+            } else {
+                sku.approved_units_month
+            };
             works.demand[s] = expected;
             let cycle = cycle(works);
             if f64::from(to_launch) <= cycle + 1.0 {

@@ -41,14 +41,15 @@ pub(crate) fn grow_spend(
     }
     let first = clock.elapsed() == 0;
     let priced = months_priced(&script, &clock);
-    let (mut before, mut after, mut most, mut free) = (0.0, 0.0, 0.0, 0.0);
+    let (mut before, mut after, mut most, mut news, mut free) = (0.0, 0.0, 0.0, 0.0, 0.0);
     let mut each = countries.iter_many_mut(&roster.countries);
     while let Some(Ok((country, mut demand))) = each.fetch_next() {
         let demand = &mut *demand;
         before += demand.spend_usd_year;
         if !first {
-            let growth = scripted_growth(&p, &script, &clock, &country.row.id)
-                * pace(&p, demand, priced);
+            let discovered = scripted_growth(&p, &script, &clock, &country.row.id);
+            let growth = discovered * pace(&p, demand, priced);
+            news += discovered * demand.spend_usd_year;
             free += growth * demand.spend_usd_year;
             demand.spend_usd_year *= maths::exp(growth * room(&p, demand) / 12.0);
         }
@@ -58,10 +59,11 @@ pub(crate) fn grow_spend(
     outlook.spend_usd_year = after;
     outlook.spend_max_usd_year = most;
     if !first && before > 0.0 {
-        // Planners see growth and saturation apart.
-        trading.last_growth = free / before;
-        outlook.expected_growth +=
-            p.growth_expectation_speed * (trading.last_growth - outlook.expected_growth);
+        // Planners see growth and saturation apart, and what everybody has heard of apart from the prices of one month.
+        trading.growth_heard += p.growth_expectation_speed * (news / before - trading.growth_heard);
+        let paced = if news > 0.0 { free / news } else { 1.0 };
+        trading.pace_seen += (paced - trading.pace_seen) / p.pace_memory_months.max(1.0);
+        outlook.expected_growth = trading.growth_heard * trading.pace_seen;
     }
 }
 

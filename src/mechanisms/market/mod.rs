@@ -106,8 +106,10 @@ crate::parameters! {
         spend_pace_max,
         /// Exponent ν on pace (1).
         spend_pace_exponent,
-        /// Speed at which planners revise expected growth (1/month).
+        /// Speed at which planners take in news of growth (1/month).
         growth_expectation_speed,
+        /// Months of prices over which planners judge the pace of demand (month).
+        pace_memory_months,
         /// Growth r of awareness (1/month).
         awareness_growth,
         /// Gap to the best model within which awareness grows (dex).
@@ -292,8 +294,10 @@ pub struct Trading {
     pub purse: Vec<f64>,
     /// Money that found no capacity, USD, `[country]`.
     pub unserved: Vec<f64>,
-    /// Growth of spend in the world last month, ln/year, for planners.
-    pub last_growth: f64,
+    /// Growth of spend in the world that planners have heard of, pace apart, ln/year.
+    pub growth_heard: f64,
+    /// Pace^ν that planners reckon with, 1.
+    pub pace_seen: f64,
     /// Position of the newest model looked at, and best open models so far.
     pub scanned: usize,
 }
@@ -386,7 +390,8 @@ pub(crate) fn start(
         used: vec![0.0; countries.len() * options],
         purse: vec![0.0; countries.len()],
         unserved: vec![0.0; countries.len()],
-        last_growth: p.spend_growth_start,
+        growth_heard: p.spend_growth_start,
+        pace_seen: 1.0,
         ..Trading::default()
     };
     for (c, country) in countries.iter().enumerate() {

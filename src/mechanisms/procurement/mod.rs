@@ -58,7 +58,7 @@ use crate::entities::rule::{RuleKind, Rulebook, Treatment};
 use crate::entities::script::{Script, ShockKind, ShockRow};
 use crate::entities::site::{Halls, Site, chip_mw};
 use crate::entities::vendor::{Sales, Vendor};
-use crate::entities::{Clock, FirmId, Roster, Settings, Switches, VendorId};
+use crate::entities::{Clock, CountryId, FirmId, Roster, Settings, Switches, VendorId};
 use crate::metric::Readings;
 use crate::units::Money;
 
@@ -207,6 +207,13 @@ impl Channels {
             *filled += p.fill_learning * (market.filled - *filled);
         }
     }
+
+    /// Parts of money offered to the brokers of `home` and to hosts abroad that firms expect to find something.
+    fn filled(&self, p: &ProcurementParameters, grey: &GreyMarkets, home: CountryId) -> (f64, f64) {
+        let here = grey.markets.iter().position(|market| market.country == home);
+        let brokers = here.map_or(1.0, |market| self.filled_grey[market].max(p.fill_floor));
+        (brokers, self.filled_rental.max(p.fill_floor))
+    }
 }
 
 const CHANNELS: [Channel; 7] = [
@@ -320,12 +327,11 @@ pub(crate) fn price_channels(
     let mut all = firms.iter_many_mut(&roster.firms);
     while let Some(Ok((firm, mut purse))) = all.fetch_next() {
         let from = channels.candidates.len();
-        let here = grey.markets.iter().position(|m| m.country == firm.home);
-        let filled_grey = here.map_or(1.0, |m| channels.filled_grey[m].max(p.fill_floor));
+        let (filled_grey, filled_rental) = channels.filled(&p, &grey, firm.home);
         let market = Market {
             p: &p,
             filled_grey,
-            filled_rental: channels.filled_rental.max(p.fill_floor),
+            filled_rental,
             switches: &switches,
             catalogue: &catalogue,
             rulebook: &rulebook,
@@ -473,6 +479,7 @@ pub(crate) fn place_orders(
     while let Some(Ok((firm, finance, mut purse))) = all.fetch_next() {
         let purse = &mut *purse;
         let (from, to) = channels.ranges[firm.id.index()];
+        let (filled_grey, filled_rental) = channels.filled(&p, &grey, firm.home);
         let candidates = &mut channels.candidates[from..to];
 
         // Budget.
@@ -528,8 +535,22 @@ pub(crate) fn place_orders(
             }
         }
 
-        // Dearest channel first; what does not fill a server goes on to the next cheaper one.
-        candidates.sort_unstable_by(|a, b| b.cost.total_cmp(&a.cost).then(b.key().cmp(&a.key())));
+        // Brokers and hosts first, of whose chips only a part of the money may find any: what is not likely to is offered on.
+        // Then the dearest channel; what does not fill a server goes on to the next cheaper one.
+        let finds = |candidate: &Candidate| match candidate.channel {
+            Channel::Grey => filled_grey,
+            Channel::Rental => filled_rental,
+            _ => 1.0,
+        };
+        let sure = |candidate: &Candidate| {
+            !matches!(candidate.channel, Channel::Grey | Channel::Rental)
+        };
+        candidates.sort_unstable_by(|a, b| {
+            sure(a)
+                .cmp(&sure(b))
+                .then_with(|| b.cost.total_cmp(&a.cost))
+                .then_with(|| b.key().cmp(&a.key()))
+        });
         let mut carried = Money::ZERO;
         let mut purse_left = budget + ahead;
         let mut obtained = 0.0;
@@ -546,21 +567,27 @@ pub(crate) fn place_orders(
             }
             let usd = money.amount(quantum);
             let slot = candidate.channel as usize;
+            let likely = money.scaled(finds(candidate));
             match candidate.channel {
                 Channel::Grey => {
-                    purse_left -= money;
+                    purse_left -= likely;
+                    carried += money - likely;
                     if let Some(market) = grey.markets.iter_mut().find(|m| m.country == firm.home) {
-                        market.offered_usd.push((firm.id, usd));
+                        match market.offered_usd.last_mut() {
+                            Some((buyer, offer)) if *buyer == firm.id => *offer += usd,
+                            _ => market.offered_usd.push((firm.id, usd)),
+                        }
                         channels.placed_usd[slot] += usd;
-                        obtained += usd / candidate.usd_per_work;
+                        obtained += likely.amount(quantum) / candidate.usd_per_work;
                     }
                     continue;
                 }
                 Channel::Rental => {
-                    purse_left -= money;
+                    purse_left -= likely;
+                    carried += money - likely;
                     rental.bid_usd_month[firm.id.index()] += usd;
                     channels.placed_usd[slot] += usd;
-                    obtained += usd / candidate.usd_per_work;
+                    obtained += likely.amount(quantum) / candidate.usd_per_work;
                     continue;
                 }
                 _ => {}

@@ -102,6 +102,7 @@ fn sku(id: &str, vendor: u16, price_usd: f64, paper: f64, tpp: f64) -> Sku {
         work_paper: paper,
         price_usd,
         on_sale: true,
+        approved_units_month: 0.0,
     }
 }
 
