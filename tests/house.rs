@@ -45,11 +45,11 @@ fn sources(under: &str) -> Vec<PathBuf> {
     let mut all = files(Path::new(under), &[]);
     all.retain(|path| path.extension().is_some_and(|e| e == "rs"));
     let tests: BTreeSet<PathBuf> = all.iter().flat_map(|path| test_modules(path)).collect();
-    all.retain(|path| !tests.contains(path));
+    all.retain(|path| !tests.iter().any(|module| path.starts_with(module)));
     all
 }
 
-/// The files of the modules that `path` declares for tests only.
+/// The files, or folders, of the modules that `path` declares for tests only.
 fn test_modules(path: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string(path).unwrap();
     let folder =
@@ -57,7 +57,7 @@ fn test_modules(path: &Path) -> Vec<PathBuf> {
     let names = text.split(FOR_TESTS).skip(1).filter_map(module);
     names
         .filter(|(_, rest)| rest.starts_with(';'))
-        .map(|(name, _)| folder.join(name).with_extension("rs"))
+        .flat_map(|(name, _)| [folder.join(name), folder.join(name).with_extension("rs")])
         .collect()
 }
 

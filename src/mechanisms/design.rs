@@ -697,8 +697,11 @@ fn best_variant<'a>(
                 continue;
             }
             let margin = (row.price_usd - row.unit_cost_usd) / row.price_usd;
-            let gained =
-                if best_of_all > 0.0 { ((performance - best_free) / best_of_all).max(0.0) } else { 0.0 };
+            let gained = if best_of_all > 0.0 {
+                ((performance - best_free) / best_of_all).max(0.0)
+            } else {
+                0.0
+            };
             let (months, cost) = effort(p, touched);
             let value = margin
                 * demand
@@ -744,8 +747,7 @@ pub(crate) fn finish_variants(
             continue;
         };
         let parent = catalogue.sku(project.parent).clone();
-        let mut sku =
-            sku_of(project.row.clone(), project.vendor, &parent, &catalogue, clock.now);
+        let mut sku = sku_of(project.row.clone(), project.vendor, &parent, &catalogue, clock.now);
         sku.parent = Some(project.parent);
         sku.caused_by = Some(project.rule);
         sku.approved_units_month = project.sales;

@@ -30,9 +30,8 @@ pub(crate) struct Queue {
 fn join_lines(catalogue: &Catalogue, queues: &mut [Queue]) {
     let of_line = |sku: &Sku| matches!(sku.row.origin, Origin::Roadmap | Origin::Extrapolated);
     for (id, latest) in catalogue.iter().filter(|(_, sku)| sku.on_sale && of_line(sku)) {
-        let earlier = |sku: &Sku| {
-            of_line(sku) && sku.die == latest.die && sku.row.launch < latest.row.launch
-        };
+        let earlier =
+            |sku: &Sku| of_line(sku) && sku.die == latest.die && sku.row.launch < latest.row.launch;
         let supersedes = |sku: &Sku| sku.on_sale && of_line(sku) && sku.die == latest.die;
         if catalogue.skus.iter().any(|sku| supersedes(sku) && sku.row.launch > latest.row.launch)
             || !catalogue.skus.iter().any(earlier)
@@ -146,7 +145,9 @@ pub(crate) fn update_market(
             let (vendor, since, does) = (sku.vendor, sku.row.launch, sku.row.tflops_16bit);
             let launch = tags
                 .iter()
-                .filter(|(of, later, more, _)| *of == vendor && *later > since && *later <= arrives && *more >= does)
+                .filter(|(of, later, more, _)| {
+                    *of == vendor && *later > since && *later <= arrives && *more >= does
+                })
                 .fold(sku.row.price_usd, |least, (.., price)| least.min(*price));
             sku.price_usd = (sku.price_usd * maths::exp(change))
                 .clamp(p.price_floor * launch, p.price_cap.max(p.price_floor) * launch);

@@ -240,8 +240,7 @@ pub(crate) fn open_month(
             desk.firm_home.push(firm.home);
         }
         desk.vendor_home.clear();
-        desk.vendor_home
-            .extend(vendors.iter_many(&roster.vendors).flatten().map(|(v, _)| v.home));
+        desk.vendor_home.extend(vendors.iter_many(&roster.vendors).flatten().map(|(v, _)| v.home));
         desk.firm_closed.clear();
         desk.firm_closed.extend(
             firms

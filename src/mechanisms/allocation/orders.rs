@@ -52,9 +52,8 @@ pub(crate) fn roll_over(
             unclaimed[order.sku.index()] -= order.open;
         }
     }
-    let of_roadmap = |id: SkuId| {
-        matches!(catalogue.sku(id).row.origin, Origin::Roadmap | Origin::Extrapolated)
-    };
+    let of_roadmap =
+        |id: SkuId| matches!(catalogue.sku(id).row.origin, Origin::Roadmap | Origin::Extrapolated);
     later.clear();
     later.extend(
         catalogue
@@ -98,9 +97,8 @@ pub(crate) fn roll_over(
         ) else {
             continue;
         };
-        let there = |kind, id: SkuId| {
-            rulebook.strictest(kind, id, order.buyer, buyer.home, site.country)
-        };
+        let there =
+            |kind, id: SkuId| rulebook.strictest(kind, id, order.buyer, buyer.home, site.country);
         let rule_there = |id: SkuId| {
             let rule = there(RuleKind::ChipExport, id);
             rule.filter(|rule| rule.row.treatment > Treatment::Allow)

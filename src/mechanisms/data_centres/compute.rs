@@ -6,12 +6,11 @@ use super::power::{cheapest_on_sale, work_of_skus};
 use super::{
     COMPUTE_ABROAD, COMPUTE_OWNED, COMPUTE_OWNED_TRAIN, COMPUTE_RENTED, COMPUTE_RENTED_ABROAD,
     COMPUTE_SHARE_LOCATED, COMPUTE_SHARE_OWNED, COMPUTE_SHARE_RENTED, COMPUTE_SHARE_USABLE,
-    COMPUTE_USABLE,
-    CORE_SHARE, COUNTRY_DRAWN, COUNTRY_H100E, COUNTRY_POWER, DRAWN, DataCentreParameters, ENERGY,
-    EXPERIMENT_SHARE, EXPERIMENTS, FirmTally, FleetTally, H100E_CONSTRAINED, H100E_TOTAL,
-    H100E_UNCONSTRAINED, HEADROOM, INSTALLED, POWER, POWER_DRAWN_MW, REFUSED, RENT, RENTAL_PRICE,
-    RETIRED, Rentals, SERVING_SHARE, TRAINING_SHARE, VALUE_H100E_MONTH, WAITING, WAREHOUSE,
-    WAREHOUSE_H100E,
+    COMPUTE_USABLE, CORE_SHARE, COUNTRY_DRAWN, COUNTRY_H100E, COUNTRY_POWER, DRAWN,
+    DataCentreParameters, ENERGY, EXPERIMENT_SHARE, EXPERIMENTS, FirmTally, FleetTally,
+    H100E_CONSTRAINED, H100E_TOTAL, H100E_UNCONSTRAINED, HEADROOM, INSTALLED, POWER,
+    POWER_DRAWN_MW, REFUSED, RENT, RENTAL_PRICE, RETIRED, Rentals, SERVING_SHARE, TRAINING_SHARE,
+    VALUE_H100E_MONTH, WAITING, WAREHOUSE, WAREHOUSE_H100E,
 };
 use crate::entities::boards::{ComputeMap, RentalMarket};
 use crate::entities::chip::Catalogue;
@@ -155,13 +154,7 @@ pub(crate) fn value_compute(
     mut captive: Local<Vec<bool>>,
     mut attach: Local<Vec<f64>>,
 ) {
-    work_of_skus(
-        &catalogue,
-        &roster,
-        &vendors,
-        &mut software,
-        &mut work,
-    );
+    work_of_skus(&catalogue, &roster, &vendors, &mut software, &mut work);
     captive.clear();
     attach.clear();
     for (vendor, _) in vendors.iter_many(&roster.vendors).flatten() {

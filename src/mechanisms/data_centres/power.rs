@@ -107,7 +107,8 @@ pub(crate) fn ask_for_power(
     while let Some(Ok((country, mut grid))) = granted.fetch_next() {
         let (_, _, asked, _) = by_country[index];
         // Halls that were being built for general servers have their connection and are soon done.
-        let converted = asked.min(p.conversion_share * country.row.ai_power_mw * QUARTER_MONTHS / 12.0);
+        let converted =
+            asked.min(p.conversion_share * country.row.ai_power_mw * QUARTER_MONTHS / 12.0);
         let given = (asked - converted).min(grid.headroom_mw.max(0.0));
         let refused = asked - converted - given;
         grid.connected_mw += converted;
@@ -118,13 +119,19 @@ pub(crate) fn ask_for_power(
                 (&country.row.id, ""),
                 (refused, "MW"),
                 outlook.event,
-                || format!("{} cannot connect {refused:.0} MW that data centres asked for", country.row.name),
+                || {
+                    format!(
+                        "{} cannot connect {refused:.0} MW that data centres asked for",
+                        country.row.name
+                    )
+                },
             );
         }
         grid.headroom_mw -= given;
         grid.refused_mw = refused;
         let share = if asked > 0.0 { refused / asked } else { 0.0 };
-        grid.pressure += (share - grid.pressure) * (QUARTER_MONTHS / p.power_response_months).min(1.0);
+        grid.pressure +=
+            (share - grid.pressure) * (QUARTER_MONTHS / p.power_response_months).min(1.0);
         // From here on the third number is the share of an ask that is granted.
         let of_asked = |mw: f64| if asked > 0.0 { mw / asked } else { 0.0 };
         (by_country[index].2, by_country[index].3) = (of_asked(given), of_asked(converted));
@@ -208,7 +215,8 @@ pub(crate) fn retire_chips(
     kappas.extend(purses.iter_many(&roster.firms).flatten().map(|purse| purse.kappa));
     // Energy of a chip's month, USD, `[country][sku]`; neither's row ever changes.
     energy.resize_with(roster.countries.len(), Vec::new);
-    for (country, known) in countries.iter_many(&roster.countries).flatten().zip(energy.iter_mut()) {
+    for (country, known) in countries.iter_many(&roster.countries).flatten().zip(energy.iter_mut())
+    {
         let row = &country.row;
         for sku in &catalogue.skus[known.len().min(catalogue.skus.len())..] {
             let mw = chip_mw(sku.row.tdp_w, p.server_overhead, row.pue);
@@ -216,13 +224,7 @@ pub(crate) fn retire_chips(
             known.push(year / 12.0);
         }
     }
-    work_of_skus(
-        &catalogue,
-        &roster,
-        &vendors,
-        &mut software,
-        &mut work,
-    );
+    work_of_skus(&catalogue, &roster, &vendors, &mut software, &mut work);
     let life = maths::whole(p.chip_life_months / QUARTER_MONTHS).max(1) as i32;
     let mut all = sites.iter_many_mut(&roster.sites);
     while let Some(Ok((site, mut halls))) = all.fetch_next() {
@@ -230,9 +232,8 @@ pub(crate) fn retire_chips(
         let kappa = kappas[site.owner.index()];
         let earns = market.value_usd_month * kappa;
         let quarter = clock.now.quarter();
-        let at_a_loss = |sku: SkuId| {
-            earns.is_finite() && work[sku.index()] * earns < energy[sku.index()]
-        };
+        let at_a_loss =
+            |sku: SkuId| earns.is_finite() && work[sku.index()] * earns < energy[sku.index()];
         // Most months none leaves: the oldest cohort and the kinds tell.
         let oldest = quarter - life + 1;
         if halls.fleet.cohorts().first().is_some_and(|cohort| cohort.quarter < oldest) {
@@ -270,13 +271,7 @@ pub(crate) fn install_chips(
     pue_of.clear();
     pue_of.extend(countries.iter_many(&roster.countries).flatten().map(|c| c.row.pue));
     watts_of_skus(&catalogue, p.server_overhead, &mut watts);
-    work_of_skus(
-        &catalogue,
-        &roster,
-        &vendors,
-        &mut software,
-        &mut work,
-    );
+    work_of_skus(&catalogue, &roster, &vendors, &mut software, &mut work);
     let quarter = clock.now.quarter();
     let mut all = sites.iter_many_mut(&roster.sites);
     while let Some(Ok((site, mut halls))) = all.fetch_next() {

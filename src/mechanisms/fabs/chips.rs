@@ -177,8 +177,11 @@ pub(crate) fn start_chips(
     let merit = |sku: &Sku, uses: f64, earned: [f64; 2]| {
         // In quanta of the ledger, so that currency is a unit; a loss still leaves a merit.
         let margin = ((sku.price_usd - sku.row.unit_cost_usd) / settings.quantum).max(1.0);
-        let margin =
-            if p.margin_exponent == 0.0 { 1.0 } else { maths::pow(margin / uses, p.margin_exponent) };
+        let margin = if p.margin_exponent == 0.0 {
+            1.0
+        } else {
+            maths::pow(margin / uses, p.margin_exponent)
+        };
         margin * earned[usize::from(sku.parent.is_some())]
     };
     let mut skus_of = std::mem::take(&mut works.skus_of);

@@ -229,11 +229,8 @@ pub(crate) fn expand(
     mut lines: Query<(&Line, &mut LineState)>,
 ) {
     let works = &mut *works;
-    let sizes: Vec<f64> = lines
-        .iter_many(&roster.lines)
-        .flatten()
-        .map(|(_, state)| size(state))
-        .collect();
+    let sizes: Vec<f64> =
+        lines.iter_many(&roster.lines).flatten().map(|(_, state)| size(state)).collect();
     let mut at_work = lines.iter_many_mut(&roster.lines);
     while let Some(Ok((line, mut state))) = at_work.fetch_next() {
         let state = &mut *state;
@@ -258,8 +255,7 @@ pub(crate) fn expand(
         let planned = works.planned_short(l, &sizes, p.expansion_foresight, ahead.max(0.0));
         let waiting = works.unmet[l].max(planned * p.backlog_plan_months) / size;
         let cap = if size > row.late_above { row.growth_cap_late } else { row.growth_cap };
-        let growth = (p.expansion_response
-            * (waiting - p.expansion_target_months).max(0.0)
+        let growth = (p.expansion_response * (waiting - p.expansion_target_months).max(0.0)
             + p.self_reliance_push * withheld * state.utilisation)
             .min(cap * (1.0 - state.equipment_bite));
         let ordered = (growth * size).min(row.capacity_ceiling - size).max(0.0);

@@ -261,7 +261,11 @@ pub(crate) fn works(lines: &[LineRow], vendors: usize, countries: usize, luck: &
 
 /// Parts at the start of a run: stocks of the table, `vendors` being the vendors' ids in order.
 /// Rows that name nothing known (installed chips, say) are left alone.
-pub(crate) fn opening_parts(vendors: &[String], catalogue: &Catalogue, stocks: &[StockRow]) -> Parts {
+pub(crate) fn opening_parts(
+    vendors: &[String],
+    catalogue: &Catalogue,
+    stocks: &[StockRow],
+) -> Parts {
     let (v, d, s) = (vendors.len(), catalogue.dies.len(), catalogue.skus.len());
     let mut parts = Parts {
         dies: vec![vec![0; d]; v],
@@ -572,9 +576,9 @@ mod tests {
     use super::chips::{cut, turn_and_earn};
     use super::lines::learned_yield;
     use super::planning::read_trends;
+    use super::*;
     use crate::calendar::Month;
     use crate::entities::vendor::Sales;
-    use super::*;
 
     #[test]
     fn lines_pour_by_weight_and_leave_nobody_above_its_need() {

@@ -31,11 +31,8 @@ pub(crate) fn start_parts(
         let [pack, memory, logic] = works.phi[v];
         let demand = works.demand[id.index()];
         let pack = if slots(sku) > 0.0 { pack } else { 1.0 };
-        let for_dies = if sku.row.hbm_gb > 0.0 {
-            pack.min(memory).min(works.memory_in_time[v])
-        } else {
-            pack
-        };
+        let for_dies =
+            if sku.row.hbm_gb > 0.0 { pack.min(memory).min(works.memory_in_time[v]) } else { pack };
         works.die_rate[v * dies + sku.die.index()] +=
             demand * for_dies * sku.row.dies_per_chip as f64;
         works.memory_rate[v] += demand * pack.min(logic) * sku.row.hbm_gb;

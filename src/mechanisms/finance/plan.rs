@@ -4,12 +4,12 @@ use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
 use super::cash::kept_cash;
 use super::{
-    base_capex,
     F_AI_CAPEX, F_AI_REVENUE, F_CAPEX, F_CAPITAL, F_CASH, F_CEILING, F_CORE, F_DEBT, F_EQUITY,
     F_FCF, F_INTENSITY, F_OCF, F_PAYBACK, F_REVENUE, F_SHORT, F_UPLIFT, F_UPLIFT_PERCENT, F_VALUE,
     FinanceParameters, Terms, W_CAPEX, W_CAPEX_CONSTRAINED, W_CAPEX_TOTAL, W_CAPEX_UNCONSTRAINED,
     W_CAPITAL, W_EXPECTED, W_INTENSITY_CONSTRAINED, W_INTENSITY_UNCONSTRAINED,
     W_PAYBACK_CONSTRAINED, W_PAYBACK_UNCONSTRAINED, W_VALUE_CONSTRAINED, W_VALUE_UNCONSTRAINED,
+    base_capex,
 };
 use crate::calendar::Month;
 use crate::entities::boards::SpendOutlook;
@@ -155,21 +155,19 @@ pub(crate) fn plan_capex(
             (j != firm.id.index() && *group == row.group && x.is_finite()).then_some(*x)
         }));
         let races = row.plan_share > 0.0 && f.revenue_usd_year() > 0.0;
-        let median = (switches.capex_race && races && !others.is_empty())
-        .then(|| {
+        let median = (switches.capex_race && races && !others.is_empty()).then(|| {
             others.sort_by(f64::total_cmp);
             f64::midpoint(others[(others.len() - 1) / 2], others[others.len() / 2])
         });
         // Chips ordered or still to be found, and what will house them.
-        let committed = (purse.escrow + purse.unspent).amount(settings.quantum)
-            / p.chip_share_of_ai_capex;
+        let committed =
+            (purse.escrow + purse.unspent).amount(settings.quantum) / p.chip_share_of_ai_capex;
         let wanted = desired(&p, f, row.plan_share, expected, purse.kappa, median, committed);
 
         let flow = f.operating_cash_flow_usd_year;
         let room = (terms.debt_limit * flow - f.debt_usd).max(0.0);
-        let mut ceiling =
-            f.capex_ceiling * flow.max(0.0) + p.debt_draw_rate * room
-                - (1.0 - p.base_crowding_share) * f.base_capex_usd_year;
+        let mut ceiling = f.capex_ceiling * flow.max(0.0) + p.debt_draw_rate * room
+            - (1.0 - p.base_crowding_share) * f.base_capex_usd_year;
         if row.ownership != Ownership::Public {
             let cash = ledger.balance(Account::Firm(firm.id)) - purse.escrow - purse.unspent;
             let idle = cash.amount(settings.quantum) - kept_cash(&p, row, f.revenue_usd_year());
@@ -192,7 +190,12 @@ pub(crate) fn plan_capex(
                 (&row.id, ""),
                 (target, "USD/year"),
                 outlook.event,
-                || format!("{} aims at {factor:.1} times its AI capex: it expects more demand", row.name),
+                || {
+                    format!(
+                        "{} aims at {factor:.1} times its AI capex: it expects more demand",
+                        row.name
+                    )
+                },
             );
             f.event = Some(id);
         }
@@ -201,7 +204,10 @@ pub(crate) fn plan_capex(
             let (bound, cause) = if stopped {
                 ("it is short of cash", f.event)
             } else if wanted > ceiling {
-                ("its cash flow and debt allow no more", f.event.filter(|_| f.capex_ceiling < terms.ceiling))
+                (
+                    "its cash flow and debt allow no more",
+                    f.event.filter(|_| f.capex_ceiling < terms.ceiling),
+                )
             } else if purse.kappa > 1.0 && purse.event.is_some() {
                 ("compute is too dear to earn its cost", purse.event)
             } else {

@@ -1,11 +1,23 @@
 use bevy_ecs::prelude::{Entity, World};
 use bevy_ecs::system::RunSystemOnce;
 
+use super::odds::{chance, log_odds};
 use super::*;
 use crate::calendar::Month;
-use crate::entities::order::Channel;
+use crate::entities::chronicle::Chronicle;
+use crate::entities::licence::{Application, LicenceBook, Outcome, Quotas};
+use crate::entities::order::{Channel, Clearance, OrderBook};
+use crate::entities::regulator::{Regulator, Stance};
+use crate::entities::rule::Treatment;
 use crate::entities::rule::fixtures::{blank, book, catalogue, chip, h100, minima, row, rule};
-use crate::entities::{CountryId, FirmId, RegimeId, RegulatorId, RuleId, SiteId, SkuId, VendorId};
+use crate::entities::vendor::{Sales, Vendor};
+use crate::entities::{
+    Clock, CountryId, FirmId, RegimeId, RegulatorId, RuleId, Settings, SiteId, SkuId, Switches,
+    VendorId,
+};
+use crate::maths;
+use crate::metric::Readings;
+use crate::random::{Luck, Purpose};
 use crate::units::Money;
 
 fn parameters() -> LicensingParameters {

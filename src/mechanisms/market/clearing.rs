@@ -294,7 +294,8 @@ impl Clearing {
                 self.money.push(money);
             }
             let (mut compute, mut money) = (0.0, 0.0);
-            for ((share, price), per) in open.iter().zip(open_prices).zip(&t.per_h100e[t.hosted..]) {
+            for ((share, price), per) in open.iter().zip(open_prices).zip(&t.per_h100e[t.hosted..])
+            {
                 if *share > 0.0 {
                     compute += share / per;
                     money += share * price;
@@ -451,11 +452,8 @@ pub(crate) fn clear(
         demand.constrained_tokens_m = constrained;
         demand.paid_usd = paid;
         demand.unserved_usd = t.unserved[c];
-        books.open_usd[c] = if demand.self_host_h100e > 0.0 {
-            open / demand.self_host_h100e
-        } else {
-            0.0
-        };
+        books.open_usd[c] =
+            if demand.self_host_h100e > 0.0 { open / demand.self_host_h100e } else { 0.0 };
     }
     // Hosts of open models are paid by what they contribute.
     for (country, host, h100e) in &t.hosts {

@@ -115,7 +115,8 @@ fn renown(p: &MarketParameters, offers: &Offers, tier: usize, quantum: f64) -> f
     if !quality.is_finite() || price <= 0.0 || !price.is_finite() || p.quality_weight <= 0.0 {
         return f64::NEG_INFINITY;
     }
-    quality - p.awareness_price_weight * p.price_weight / p.quality_weight * maths::ln(price / quantum)
+    quality
+        - p.awareness_price_weight * p.price_weight / p.quality_weight * maths::ln(price / quantum)
 }
 
 /// Awareness after its odds were multiplied by `odds`.

@@ -220,7 +220,8 @@ pub(crate) fn measure(
         list.clear();
         let mut hosted_here = 0.0;
         let (used, open_used) = t.used[c * options..(c + 1) * options].split_at(hosted);
-        let price = offers.price_usd_m.chunks_exact(TIERS).zip(offers.cost_usd_m.chunks_exact(TIERS));
+        let price =
+            offers.price_usd_m.chunks_exact(TIERS).zip(offers.cost_usd_m.chunks_exact(TIERS));
         for ((used, (price, cost)), constrained) in
             used.chunks_exact(TIERS).zip(price).zip(&t.constrained)
         {

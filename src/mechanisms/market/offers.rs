@@ -400,7 +400,8 @@ mod tests {
 
     #[test]
     fn a_lead_is_counted_from_the_best_rival_within_reach() {
-        let p = MarketParameters { quality_weight: 2.0, ..MarketParameters::from_values(&mut |_| 1.0) };
+        let p =
+            MarketParameters { quality_weight: 2.0, ..MarketParameters::from_values(&mut |_| 1.0) };
         let t = Trading {
             developers: (0..3).map(crate::entities::FirmId::at).collect(),
             home: vec![0, 0, 1],

@@ -1,9 +1,18 @@
 use bevy_ecs::prelude::{Entity, World};
 use bevy_ecs::system::RunSystemOnce;
 
+use super::guidance::guidance_target;
+use super::stance::pinned;
 use super::*;
-use crate::entities::RegimeId;
+use crate::calendar::Month;
+use crate::entities::boards::{Fears, Frontier};
+use crate::entities::chip::Catalogue;
+use crate::entities::chronicle::Chronicle;
+use crate::entities::regulator::{Regulator, RegulatorRow, Stance};
 use crate::entities::rule::fixtures::{book, catalogue, chip, h100, minima, row, rule};
+use crate::entities::rule::{Rule, Rulebook, Treatment};
+use crate::entities::{Clock, CountryId, RegimeId, RegulatorId, Roster, RuleId, Switches};
+use crate::random::Luck;
 
 fn parameters() -> PolicyParameters {
     PolicyParameters::from_values(&mut |name| {

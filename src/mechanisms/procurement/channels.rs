@@ -64,8 +64,7 @@ impl Candidate {
     /// place of what was imported before.
     pub fn slot(&self) -> usize {
         let sku = if self.channel == Channel::Rental { 0 } else { 1 + self.platform.index() };
-        let channel =
-            if self.channel == Channel::Variant { Channel::Import } else { self.channel };
+        let channel = if self.channel == Channel::Variant { Channel::Import } else { self.channel };
         sku * CHANNELS.len() + channel as usize
     }
 
@@ -336,8 +335,7 @@ impl Access {
         self.naming.extend(self.relevant.iter().filter(names_vendors));
         self.governing.clear();
         self.governing.extend(rulebook.rules.iter().filter_map(|rule| {
-            let of_chips =
-                matches!(rule.row.kind, RuleKind::ChipExport | RuleKind::EntityListing);
+            let of_chips = matches!(rule.row.kind, RuleKind::ChipExport | RuleKind::EntityListing);
             (rule.in_force && of_chips).then_some(rule.id)
         }));
         self.countries = prices.countries.len();
@@ -479,8 +477,7 @@ impl Access {
             let certain = prior == 0.0 || prior == 1.0;
             let weight = p.approval_prior_applications;
             let row = rule.id.index() * self.countries..(rule.id.index() + 1) * self.countries;
-            for (odds, (granted, decided)) in
-                self.odds[row.clone()].iter_mut().zip(&self.seen[row])
+            for (odds, (granted, decided)) in self.odds[row.clone()].iter_mut().zip(&self.seen[row])
             {
                 *odds = if certain || weight + decided <= 0.0 {
                     prior
@@ -522,10 +519,8 @@ impl Access {
 
 /// Whether a rule is in force that governs deliveries of chips, or takes such rules away.
 fn has_a_say(rule: &Rule) -> bool {
-    let of_chips = matches!(
-        rule.row.kind,
-        RuleKind::ChipExport | RuleKind::Tariff | RuleKind::EntityListing
-    );
+    let of_chips =
+        matches!(rule.row.kind, RuleKind::ChipExport | RuleKind::Tariff | RuleKind::EntityListing);
     rule.in_force && (of_chips || !rule.replaces.is_empty())
 }
 
@@ -1062,11 +1057,8 @@ pub(super) fn find_rooms(
         let due = arrivals.by(at, ahead, clock.now, halls);
         let committed_mw = plans.committed_mw.get(at).copied().unwrap_or(0.0);
         let power_mw = halls.power_mw + due;
-        let room_mw = if switches.power {
-            p.room_pace * (power_mw - committed_mw)
-        } else {
-            f64::INFINITY
-        };
+        let room_mw =
+            if switches.power { p.room_pace * (power_mw - committed_mw) } else { f64::INFINITY };
         rooms.push(Place {
             site: site.id,
             room_mw,
@@ -1108,9 +1100,8 @@ pub(super) fn fill(rooms: &mut [Place], wanted: i64, mut place: impl FnMut(&Plac
     let mean = if power > 0.0 { (committed + wanted as f64 * first.chip_mw) / power } else { 0.0 };
     // The emptiest come first; how the others stand is no matter.
     for at in 0..EMPTIEST.min(rooms.len()) {
-        let emptier = |a: &Place, b: &Place| {
-            a.filled < b.filled || (a.filled == b.filled && a.site < b.site)
-        };
+        let emptier =
+            |a: &Place, b: &Place| a.filled < b.filled || (a.filled == b.filled && a.site < b.site);
         let mut least = at;
         for other in at + 1..rooms.len() {
             if emptier(&rooms[other], &rooms[least]) {

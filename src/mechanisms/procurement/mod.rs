@@ -191,7 +191,12 @@ pub struct Channels {
 
 impl Channels {
     /// Learns from last month what part of offers to brokers and to hosts abroad finds something.
-    fn learn_fills(&mut self, p: &ProcurementParameters, grey: &GreyMarkets, rental: &RentalMarket) {
+    fn learn_fills(
+        &mut self,
+        p: &ProcurementParameters,
+        grey: &GreyMarkets,
+        rental: &RentalMarket,
+    ) {
         if self.filled_rental <= 0.0 {
             self.filled_rental = 1.0;
         }
@@ -309,14 +314,7 @@ pub(crate) fn price_channels(
         own_sites,
     );
     let hs = stances.iter_many(&roster.regulators).flatten().map(|stance| stance.h);
-    channels.access.remember(
-        &clock,
-        &p,
-        &switches,
-        &rulebook,
-        (&licences, &quotas),
-        hs,
-    );
+    channels.access.remember(&clock, &p, &switches, &rulebook, (&licences, &quotas), hs);
     channels.learn_fills(&p, &grey, &rental);
     channels.candidates.clear();
     channels.ranges.clear();
@@ -542,9 +540,8 @@ pub(crate) fn place_orders(
             Channel::Rental => filled_rental,
             _ => 1.0,
         };
-        let sure = |candidate: &Candidate| {
-            !matches!(candidate.channel, Channel::Grey | Channel::Rental)
-        };
+        let sure =
+            |candidate: &Candidate| !matches!(candidate.channel, Channel::Grey | Channel::Rental);
         candidates.sort_unstable_by(|a, b| {
             sure(a)
                 .cmp(&sure(b))
@@ -639,10 +636,12 @@ pub(crate) fn place_orders(
                         Treatment::Allow => Clearance::NotNeeded,
                         // What fits into a quota asks nobody, unless another rule asks for notice.
                         Treatment::Quota
-                            if sites.get(roster.sites[room.site.index()]).is_ok_and(|(site, _)| {
-                                let (sku, place) = (candidate.sku, site.country);
-                                !rulebook.asks_notice(sku, firm.id, firm.home, place)
-                            }) && quotas.draw(
+                            if sites.get(roster.sites[room.site.index()]).is_ok_and(
+                                |(site, _)| {
+                                    let (sku, place) = (candidate.sku, site.country);
+                                    !rulebook.asks_notice(sku, firm.id, firm.home, place)
+                                },
+                            ) && quotas.draw(
                                 rule,
                                 firm.id,
                                 (candidate.sku, sku),

@@ -23,8 +23,12 @@ fn parameters() -> ProcurementParameters {
     // out (utilisation 0) except where a test is about it.
     ProcurementParameters::from_values(&mut |name| match name {
         "sku_elasticity" => 4.0,
-        "smallest_order_chips" | "server_overhead" | "anticipation_strength"
-        | "power_plan_smoothing_months" | "chip_share_of_ai_capex" | "anticipation_cash_share"
+        "smallest_order_chips"
+        | "server_overhead"
+        | "anticipation_strength"
+        | "power_plan_smoothing_months"
+        | "chip_share_of_ai_capex"
+        | "anticipation_cash_share"
         | "habit_speed"
         | "room_pace" => 1.0,
         "unspent_limit_months" => 1e6,

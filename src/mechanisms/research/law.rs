@@ -1,5 +1,16 @@
 //! The law of research as plain functions: input, direction, and productivity
 //! solved from the observed frontier.
+//!
+//! **Input.** `R = [a (L/L₀)^ρ + (1 − a)(K_eff/K₀)^ρ]^(1/ρ)`, `ρ = (σ_R − 1)/σ_R`, Cobb–Douglas at
+//! σ_R = 1, with `K_eff = K · (C*/C*₀)^(−χ)`. L staff (persons), K experiment compute (H100e), C* the
+//! largest finished training run of this world (FLOP); L₀, K₀, C*₀ the same of the frontier lab in
+//! the first complete month of the `frontier` table. (σ_R, χ) = (2.58, 0): people replace
+//! experiments; (0.1, 0): they do not; (0.1, 1): nor do experiments that do not grow with the
+//! frontier (Whitfill and Wu 2025 find the first and the last, by specification).
+//!
+//! **Direction.** Effort, staff and experiments alike, goes to training efficiency, serving
+//! efficiency and quality with shares s. The odds of the two frugal directions together against
+//! quality are `odds₀ · κ̄^ε`, κ̄ ≥ 1 the shadow price of compute as research feels it.
 
 use crate::calendar::Month;
 use crate::entities::script::FrontierRow;
@@ -181,6 +192,11 @@ pub(super) fn effort(share: f64, ln_input: f64, lambda: f64, ln_a: f64, beta: f6
         return 0.0;
     }
     maths::exp(lambda * (maths::ln(share) + ln_input) - beta * ln_a)
+}
+
+/// Share of what is public that a lab of this input absorbs, `R/(R + R_half)`.
+pub(super) fn absorption(input: f64, half: f64) -> f64 {
+    if input <= 0.0 { 0.0 } else { input / (input + half.max(0.0)) }
 }
 
 #[cfg(test)]

@@ -5,9 +5,14 @@ use bevy_ecs::system::RunSystemOnce;
 
 use super::measures::*;
 use super::*;
-use crate::entities::FirmId;
-use crate::entities::firm::Group;
+use crate::calendar::Month;
+use crate::entities::boards::{Frontier, Offers};
+use crate::entities::chronicle::Chronicle;
+use crate::entities::firm::{Compute, Firm, Group, Purse};
+use crate::entities::script::{Script, ShockKind};
+use crate::entities::{Clock, FirmId, Roster, Settings, Switches};
 use crate::metric::Readings;
+use crate::units::Money;
 
 /// Parameters of the tests: a plausible world.
 const VALUES: &[(&str, f64)] = &[

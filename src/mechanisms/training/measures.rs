@@ -5,10 +5,16 @@
 //! dex: chips, own efficiency, spillover, scale (gains that do not pay at the firm's size), quality, distillation. The law is
 //! additive in logarithms, so the parts are the whole. A group's growth is the mean of its developers' that have one, weighted
 //! like the efficiency gap.
+//!
+//! **Tokens at equal quality**: `ln τ₀ + ln A_serve − ς ln(C_q/C₀)`, C_q the compute that a run of
+//! the reference quality would take the firm without distillation: shifting effort between quality
+//! and efficiency moves it little, progress moves it.
 
 use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
-use super::{TrainingMemory, TrainingParameters, dex, index_of, run_of_quality};
+use super::frontiers::index_of;
+use super::law::{dex, run_of_quality};
+use super::{TrainingMemory, TrainingParameters};
 use crate::entities::boards::Frontier;
 use crate::entities::firm::{Firm, Lab};
 use crate::entities::model::ModelBook;

@@ -3,10 +3,20 @@
 use bevy_ecs::prelude::World;
 use bevy_ecs::system::RunSystemOnce;
 
+use super::frontiers::*;
+use super::law::*;
 use super::measures::*;
+use super::runs::*;
 use super::*;
-use crate::entities::script::ShockRow;
+use crate::entities::boards::Frontier;
+use crate::entities::chronicle::Chronicle;
+use crate::entities::firm::{Compute, Firm, FirmRow, Group, Lab};
+use crate::entities::model::{ModelBook, Tier};
+use crate::entities::script::{FrontierRow, Script, ShockKind, ShockRow};
+use crate::entities::{Clock, FirmId, Roster, Switches};
+use crate::maths;
 use crate::metric::Readings;
+use crate::random::{Luck, Purpose};
 
 /// Parameters of the tests: a plausible world.
 const VALUES: &[(&str, f64)] = &[
@@ -347,10 +357,8 @@ fn runs_grow_by_steps() {
     assert!((dared(&p, 0.0, 25.3) - 24.3).abs() < 1e-12);
     assert_eq!(dared(&p, 0.0, 0.0), f64::INFINITY);
     // 10^19 FLOP/s yield 10^25.6 in four months, but with 10^22.6 behind it the firm dares 10^23.6.
-    let firm = FirmRow {
-        deployed_log10_flop: Some(22.6),
-        ..FirmRow::example("a", Group::Constrained)
-    };
+    let firm =
+        FirmRow { deployed_log10_flop: Some(22.6), ..FirmRow::example("a", Group::Constrained) };
     let p = TrainingParameters { run_pause_months: 0.0, ..p };
     let mut world = world(p, &[(firm, 1e19)], Script::default());
     month_passes(&mut world);
@@ -365,8 +373,7 @@ fn nobody_trains_before_the_laboratory_opens_nor_publishes_before_the_service() 
         deployed_log10_flop: Some(22.6),
         ..FirmRow::example("a", Group::Constrained)
     };
-    let shocks =
-        vec![opening(ShockKind::Lab, START + 3), opening(ShockKind::Service, START + 12)];
+    let shocks = vec![opening(ShockKind::Lab, START + 3), opening(ShockKind::Service, START + 12)];
     let script = Script { shocks, happened: vec![None; 2], ..Script::default() };
     let mut world = world(p, &[(firm, 1e18)], script);
     for _ in 0..3 {
@@ -414,17 +421,11 @@ fn the_lag_of_releases_stands_still_between_releases() {
 #[test]
 fn scripted_releases_have_no_noise() {
     // GPT-4 is a fact: 25.32 + log10 A_eff (0 here) whatever the luck.
-    let shock = ShockRow {
-        months: Some(2),
-        quantity: 25.32,
-        ..opening(ShockKind::TrainingRun, START)
-    };
+    let shock =
+        ShockRow { months: Some(2), quantity: 25.32, ..opening(ShockKind::TrainingRun, START) };
     let script = Script { shocks: vec![shock], happened: vec![None], ..Script::default() };
-    let p = TrainingParameters {
-        release_noise_dex: 1.0,
-        scale_dependent_share: 0.0,
-        ..parameters()
-    };
+    let p =
+        TrainingParameters { release_noise_dex: 1.0, scale_dependent_share: 0.0, ..parameters() };
     let firm = FirmRow { ln_a_train: 0.0, ..FirmRow::example("a", Group::Unconstrained) };
     let mut world = world(p, &[(firm, 0.0)], script);
     for _ in 0..3 {
