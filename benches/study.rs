@@ -114,7 +114,7 @@ fn recording(folder: &Path, out: &Path, seeds: u64) {
         limits: Limits { threads: 1, ..Limits::default() },
         stop: &stop,
         progress: &(),
-        simulate: &|definition, seed, options, sink| {
+        simulate: &|definition, _, seed, options, sink| {
             let begun = Instant::now();
             let outcome = simulate(definition, seed, options, &mut Timed(sink));
             add(&RUNS, begun);

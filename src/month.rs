@@ -13,7 +13,7 @@ use bevy_ecs::system::ScheduleSystem;
 use crate::audit;
 use crate::mechanisms::{
     allocation, data_centres, design, fabs, finance, grey_market, licensing, market, policy,
-    procurement, research, shipping, training,
+    procurement, research, shipping, shortage, training,
 };
 
 /// The schedule of a month.
@@ -99,6 +99,9 @@ month! {
         licensing::decide, "Decides what is due, as far as officers and caps allow.";
         licensing::publish_odds, "Publishes odds of approval and what caps still leave.";
     }
+    shortage {
+        shortage::price_shortage, "In an experiment, prices the compute that firms may not have more of.";
+    }
     procurement {
         procurement::commit_power, "Adds up the power that everything bought so far will draw.";
         procurement::price_channels, "Prices every channel of every firm; the shadow price of compute follows.";
@@ -130,6 +133,7 @@ month! {
         data_centres::measure_fleets, "Measures fleets: compute, power, cost.";
         data_centres::value_compute, "Values an H100e at replacement cost.";
         data_centres::let_capacity, "Lets capacity to tenants, at home by contract and abroad by bid.";
+        shortage::hold_back, "In an experiment, lets idle what firms have beyond that.";
         data_centres::split_compute, "Splits compute among core, serving, training, experiments.";
         data_centres::record_compute, "Measures compute and power.";
     }

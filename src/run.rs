@@ -12,10 +12,12 @@ use bevy_ecs::schedule::Schedule;
 
 use crate::calendar::Month;
 use crate::entities::Clock;
+use crate::entities::boards::Shortage;
 use crate::entities::breach::{Breach, FirstBreach};
 use crate::entities::chip::Catalogue;
 use crate::entities::ledger::Ledger;
 use crate::entities::names::Names;
+use crate::mechanisms::data_centres::COMPUTE_USABLE;
 use crate::metric::Readings;
 use crate::month;
 use crate::random::Luck;
@@ -101,7 +103,65 @@ pub fn simulate_with(
     options: Options,
     sink: &mut dyn Sink,
 ) -> Result<Outcome, Stopped> {
+    simulate_under(definition, luck, Shortage::default(), options, sink)
+}
+
+/// Runs `definition` as [`simulate`] does, but its constrained firms as short of compute as in `treated`, if one is given,
+/// under the same seed.
+///
+/// # Errors
+/// When a book of either does not balance, or the sink fails.
+pub fn simulate_as_scarce(
+    definition: &Definition,
+    treated: Option<&Definition>,
+    seed: u64,
+    options: Options,
+    sink: &mut dyn Sink,
+) -> Result<Outcome, Stopped> {
+    let Some(treated) = treated else { return simulate(definition, seed, options, sink) };
+    let mut path = UsablePath { firms: Vec::new(), months: Vec::new() };
+    simulate(treated, seed, Options { keep_events: false, ..options }, &mut path)?;
+    let shortage = path.among(definition);
+    simulate_under(definition, Luck::new(seed), shortage, options, sink)
+}
+
+/// What each firm can use, month by month.
+struct UsablePath {
+    firms: Vec<String>,
+    months: Vec<Vec<f64>>,
+}
+
+impl UsablePath {
+    /// The path for the firms of `definition`, which stand in the order of their ids.
+    fn among(&self, definition: &Definition) -> Shortage {
+        let mut ids: Vec<&str> = definition.firms.iter().map(|firm| firm.id.as_str()).collect();
+        ids.sort_unstable();
+        let of = |month: &Vec<f64>| {
+            let known = |id: &&str| self.firms.iter().position(|firm| firm == id);
+            ids.iter().map(|id| known(id).map_or(f64::NAN, |at| month[at])).collect()
+        };
+        Shortage { usable_h100e: self.months.iter().map(of).collect(), factor: Vec::new() }
+    }
+}
+
+impl Sink for UsablePath {
+    fn month(&mut self, page: &Page<'_>) -> io::Result<()> {
+        self.firms.clone_from(&page.names.firms);
+        let usable = |row| page.readings.get_for(&COMPUTE_USABLE, row);
+        self.months.push((0..self.firms.len()).map(usable).collect());
+        Ok(())
+    }
+}
+
+fn simulate_under(
+    definition: &Definition,
+    luck: Luck,
+    shortage: Shortage,
+    options: Options,
+    sink: &mut dyn Sink,
+) -> Result<Outcome, Stopped> {
     let mut world = populate(definition, luck, options.keep_events);
+    world.insert_resource(shortage);
     let (first, last) = options.span(definition);
     world.insert_resource(Clock { start: first, now: first, end: last });
     play(&mut world, &mut month::schedule(), sink)?;

@@ -176,6 +176,7 @@ fn manifest() -> Manifest {
         shortened: true,
         events: true,
         sets: vec!["a b=1".to_owned()],
+        treated: None,
     }
 }
 

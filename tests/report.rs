@@ -242,6 +242,8 @@ fn verdicts_scores_and_tables_of_discovery_have_their_places() {
         "Where the model is furthest off",
         "No variant without the rule",
         "A chip that the table knows of",
+        "<code>frugality claims mine.toml --size full</code>",
+        "<code>frugality hindcast reference --parameters posterior --draws 200</code>",
     ] {
         assert!(page.contains(words), "{words}");
     }

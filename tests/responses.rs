@@ -18,7 +18,7 @@ use frugality::entities::script::{ShockKind, ShockRow};
 use frugality::mechanisms::{all_metrics, declared_parameters};
 use frugality::metric::Scope;
 use frugality::record::Kept;
-use frugality::run::{Options, simulate};
+use frugality::run::{Options, simulate, simulate_as_scarce};
 use frugality::schema::Value;
 use frugality::world::{Definition, Loaded, load};
 
@@ -739,4 +739,42 @@ fn every_switch_carries_a_response() {
     for (switch, does) in frugality::entities::Switches::ALL {
         assert!(named.contains(switch), "nothing above fails without {switch}:{does}");
     }
+}
+
+/// Without any rule, but as short of compute as with them, each constrained firm can use what it could use under them, month
+/// by month; and the want of compute is felt as a price.
+#[test]
+fn want_of_compute_without_a_rule_follows_the_treated_world() {
+    let free = Path::new(env!("CARGO_MANIFEST_DIR")).join("worlds/no-controls.toml");
+    let free =
+        load(&free, &[], &declared_parameters()).unwrap_or_else(|e| panic!("{e}")).definition;
+    let treated = reference(&[]).definition;
+    let run = |world: &Definition, like: Option<&Definition>| {
+        let mut kept = Kept::new(all_metrics());
+        let options = Options { months: Some(72), keep_events: false };
+        simulate_as_scarce(world, like, 1, options, &mut kept).unwrap();
+        kept
+    };
+    let (under, without, scarce) =
+        (run(&treated, None), run(&free, None), run(&free, Some(&treated)));
+    let firms = ["alibaba", "bytedance", "cn-clouds", "deepseek", "tencent"];
+    let last = month("2027-12");
+    let of = |kept: &Kept, firm: &str, metric: &str, at: Month| {
+        let months = (at - treated.head.start) as usize;
+        kept.panel(Scope::Firm, firm, metric).unwrap_or_else(|| panic!("{firm}"))[months]
+    };
+    let usable = |kept: &Kept, firm: &str, at: Month| of(kept, firm, "compute_usable_h100e", at);
+    let (mut off, mut months) = (0, 0);
+    for firm in firms {
+        assert!(usable(&without, firm, last) > 1.5 * usable(&under, firm, last), "{firm}");
+        for at in (0..).map(|n| month("2024-01") + n).take_while(|at| *at <= last) {
+            months += 1;
+            off += i32::from(
+                (usable(&scarce, firm, at) / usable(&under, firm, at) - 1.0).abs() > 0.02,
+            );
+        }
+    }
+    assert!(off * 20 <= months, "{off} of {months} firm-months are more than 2 % off");
+    let felt = |kept: &Kept| of(kept, "bytedance", "kappa", last);
+    assert!(felt(&scarce) > 1.2 && felt(&without) < felt(&scarce), "{}", felt(&scarce));
 }

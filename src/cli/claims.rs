@@ -121,7 +121,12 @@ impl ClaimsArgs {
         }
         let mut evidence = Evidence::open(&studies)?;
         let rulings = claims::judge(&set, &mut evidence)?;
-        let documents = claims::documents(&set, &studies, &rulings, self.size.word())?;
+        let documents = claims::documents(
+            &set,
+            &studies,
+            &rulings,
+            (self.size.word(), &self.command()),
+        )?;
         let folder = self.write(&documents)?;
         let shown = folder.display();
         Ok(exit::print(&if self.quiet {
@@ -129,6 +134,16 @@ impl ClaimsArgs {
         } else {
             format!("{}\n{shown}\n", claims::overview(&set, &rulings))
         }))
+    }
+
+    /// The command that does the same again.
+    fn command(&self) -> String {
+        let mut words = vec!["frugality claims".to_owned()];
+        words.extend(self.files.iter().map(|file| file.display().to_string()));
+        if self.size != Size::Quick {
+            words.push(format!("--size {}", self.size.word()));
+        }
+        words.join(" ")
     }
 
     fn files(&self) -> Result<Vec<PathBuf>, Failed> {

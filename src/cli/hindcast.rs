@@ -181,6 +181,10 @@ impl HindcastArgs {
             ("inputs_after_2023.csv".to_owned(), inputs_csv(&inputs).into_bytes()),
             ("event_tests.csv".to_owned(), events_csv(&events).into_bytes()),
             ("fan.csv".to_owned(), fan_csv(&scores).into_bytes()),
+            (
+                "hindcast.json".to_owned(),
+                format!("{:#}\n", serde_json::json!({ "command": command })).into_bytes(),
+            ),
             ("validation.md".to_owned(), validation_page(&findings).into_bytes()),
         ];
         for (family, svg) in figures(&scores) {

@@ -18,7 +18,7 @@ use crate::record::columns;
 use crate::record::folder::Document;
 use crate::record::headline::{OUTCOMES, stem_of};
 use crate::record::{Folder, FolderError, Kept, Log, Manifest, Page, Panels, Sink};
-use crate::run::{Options, Outcome, Stopped, simulate};
+use crate::run::{Options, Outcome, Stopped, simulate_as_scarce};
 use crate::world;
 
 /// Runs a world and writes its results into a folder.
@@ -27,6 +27,7 @@ use crate::world;
 Examples:
   frugality run worlds/reference
   frugality run worlds/no-controls.toml --seed 7
+  frugality run worlds/no-controls.toml --as-scarce-as worlds/reference
   frugality run worlds/reference --months 48 --out /tmp/short --force
   frugality run worlds/reference --set firms.bytedance.cash_usd_bn=30 --set grey_supply_scale=0
 
@@ -38,6 +39,10 @@ pub struct RunArgs {
     /// The seed of all draws.
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
+    /// Another world: by price, the constrained firms get no more compute than they can use there under the same seed,
+    /// month by month (an experiment: is it the rule, or the want of compute?). `--set` applies to both.
+    #[arg(long, value_name = "WORLD")]
+    pub(super) as_scarce_as: Option<PathBuf>,
     /// Months to run, instead of to the world's end.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1200))]
     pub(super) months: Option<u32>,
@@ -117,6 +122,24 @@ fn try_run(args: &RunArgs) -> Result<String, Failure> {
     let options = Options { months: args.months, keep_events: !args.no_events };
     let files = loaded.files().map(|file| (file.inside.as_str(), file.bytes.as_slice()));
     let (input, mut documents) = copies(files, &definition.head.id);
+    let treated = match &args.as_scarce_as {
+        None => None,
+        Some(path) => Some(
+            world::load(path, &args.sets, &mechanisms::declared_parameters())
+                .map_err(|refusal| Failure::World(refusal.to_string()))?,
+        ),
+    };
+    let mut treated_input = None;
+    if let Some(treated) = &treated {
+        let files = treated.files().map(|file| (file.inside.as_str(), file.bytes.as_slice()));
+        let (input, copied) = copies(files, &treated.definition.head.id);
+        treated_input = Some((input, world::resolved_toml(treated)));
+        for document in copied {
+            if documents.iter().all(|known| known.path != document.path) {
+                documents.push(document);
+            }
+        }
+    }
     let manifest = Manifest {
         world: definition.head.id.clone(),
         title: definition.head.title.clone(),
@@ -127,6 +150,7 @@ fn try_run(args: &RunArgs) -> Result<String, Failure> {
         shortened: args.months.is_some(),
         events: options.keep_events,
         sets: args.sets.clone(),
+        treated: treated_input,
     };
     let target = match &args.out {
         Some(out) => out.clone(),
@@ -143,8 +167,13 @@ fn try_run(args: &RunArgs) -> Result<String, Failure> {
     let mut panels = Panels::new(metrics);
     let mut kept = Kept::new(metrics);
     let bar = Bar::new(manifest.span, &definition.head.title, args.quiet);
-    let outcome =
-        simulate(definition, args.seed, options, &mut ((&mut panels, &mut kept), &mut &bar));
+    let outcome = simulate_as_scarce(
+        definition,
+        treated.as_ref().map(|treated| &treated.definition),
+        args.seed,
+        options,
+        &mut ((&mut panels, &mut kept), &mut &bar),
+    );
     bar.0.finish_and_clear();
     let outcome = outcome?;
 

@@ -184,6 +184,33 @@ impl RentalMarket {
     }
 }
 
+/// The want of compute to which firms are kept, for experiments: what they could use in another world. Empty but in a run
+/// that is told to be as scarce as another. Factors are written by `shortage`.
+#[derive(Resource, Clone, Debug, Default)]
+pub struct Shortage {
+    /// Compute that each firm could use there, H100e of serving performance, `[month since the start][firm]`; NaN: a firm
+    /// that is not known there.
+    pub usable_h100e: Vec<Vec<f64>>,
+    /// Factor on the price of accelerators, `[firm]`.
+    pub factor: Vec<f64>,
+}
+
+impl Shortage {
+    /// What `firm` could use there `months` after the start, or in the last month known; none where it is free.
+    #[must_use]
+    pub fn usable(&self, firm: FirmId, months: i32) -> Option<f64> {
+        let last = self.usable_h100e.len().checked_sub(1)?;
+        let month = usize::try_from(months).unwrap_or(0).min(last);
+        self.usable_h100e[month].get(firm.index()).copied().filter(|usable| usable.is_finite())
+    }
+
+    /// Factor on the price of accelerators that `firm` pays.
+    #[must_use]
+    pub fn factor(&self, firm: FirmId) -> f64 {
+        self.factor.get(firm.index()).copied().unwrap_or(1.0)
+    }
+}
+
 /// What buying means for power, `[site]`. Written by `procurement`; `data_centres` builds for it.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct PowerPlans {

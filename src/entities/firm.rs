@@ -264,6 +264,8 @@ pub struct Compute {
     pub utilisation: f64,
     /// Compute wanted last month at posted prices over serving compute; above 1, buyers were turned away.
     pub demand_pressure: f64,
+    /// Share of usable compute that stands idle for an experiment; written by `shortage`.
+    pub idle_share: f64,
 }
 
 /// Research state. Written by `research`, the last three fields but one by `training`.

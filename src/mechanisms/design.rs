@@ -26,7 +26,7 @@
 //! with ρ the largest chance of refusal that the rules which catch the parent state (1 where they state none),
 //!
 //! and the variant is better than the best free chip by some factor; of all cuts that with the largest V −
-//! cost is taken. Performance is work ([`crate::entities::chip::Performance`]) `· interconnect^e` relative to the
+//! cost is taken. The variant enters the catalogue at once, so that it is built for its launch. Performance is work ([`crate::entities::chip::Performance`]) `· interconnect^e` relative to the
 //! reference chip. The variant carries its parent's dies. A project ends without a launch when
 //! a rule announced meanwhile catches what it designs.
 //!

@@ -25,6 +25,7 @@ pub mod policy;
 pub mod procurement;
 pub mod research;
 pub mod shipping;
+pub mod shortage;
 pub mod training;
 
 #[cfg(test)]
@@ -67,6 +68,7 @@ rooms! {
     design: DesignParameters,
     fabs: FabsParameters,
     licensing: LicensingParameters,
+    shortage: ShortageParameters,
     procurement: ProcurementParameters,
     allocation: AllocationParameters,
     grey_market: GreyParameters,

@@ -70,6 +70,8 @@ pub struct Manifest {
     pub events: bool,
     /// What `--set` changed.
     pub sets: Vec<String>,
+    /// The world whose want of compute it shares: where it is among the copied inputs, and the same resolved.
+    pub treated: Option<(String, String)>,
 }
 
 impl Manifest {
@@ -90,6 +92,10 @@ impl Manifest {
             self.span.1,
             self.events,
         );
+        let key = match &self.treated {
+            None => key,
+            Some((_, resolved)) => format!("{key}{}\n", sha256(resolved.as_bytes())),
+        };
         sha256(key.as_bytes())[..8].to_owned()
     }
 
@@ -106,6 +112,9 @@ impl Manifest {
     pub fn command(&self) -> String {
         use std::fmt::Write as _;
         let mut command = format!("frugality run {} --seed {}", quoted(&self.input), self.seed);
+        if let Some((input, _)) = &self.treated {
+            let _ = write!(command, " --as-scarce-as {}", quoted(input));
+        }
         if self.shortened {
             let _ = write!(command, " --months {}", self.months());
         }

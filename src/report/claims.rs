@@ -60,7 +60,8 @@ pub fn section(folders: &[Folder]) -> Result<(Section, Option<Counts>), Failed> 
         files.extend(tests.map(|(_, source)| source));
         let _ = writeln!(
             section.html,
-            "<div class=\"source\"><code>frugality claims</code>{}</div>",
+            "<div class=\"source\"><code>{}</code>{}</div>",
+            html::escaped(&folder.told("frugality claims")),
             html::files(&files)
         );
     }

@@ -359,11 +359,11 @@ pub fn dose(folders: &[Folder], all: &[Effects]) -> Result<Section, Failed> {
         if let Some((frame, source)) = folder.table("dose_response", &[])?
             && frame.lacks(&["dose", "outcome", "mean"]).is_none()
         {
-            claims = Some((frame, source));
+            claims = Some((frame, source, folder.told("frugality claims")));
             break;
         }
     }
-    if let Some((frame, source)) = claims {
+    if let Some((frame, source, command)) = claims {
         section.figures.push(Figure {
             id: "levels",
             title: "Outcome against the dose, as the claims test it".to_owned(),
@@ -373,7 +373,7 @@ pub fn dose(folders: &[Folder], all: &[Effects]) -> Result<Section, Failed> {
             more: json!({ "outcomes": described(&outcomes(&frame)) }),
             data: frame,
             formula: format!("pd.read_csv(\"{}\")", source.path),
-            commands: vec!["frugality claims".to_owned()],
+            commands: vec![command],
             sources: vec![source],
         });
     }

@@ -50,7 +50,7 @@ pub fn sections(folders: &[Folder]) -> Result<(Section, Section, Option<(usize, 
                 more: json!({}),
                 data: frame,
                 formula: format!("pd.read_csv(\"{}\")   # quantiles over draws, by quantity and period", source.path),
-                commands: vec![COMMAND.to_owned()],
+                commands: vec![folder.told(COMMAND)],
                 sources: vec![source],
             });
         }
@@ -66,7 +66,7 @@ pub fn sections(folders: &[Folder]) -> Result<(Section, Section, Option<(usize, 
                 more: json!({}),
                 data: frame,
                 formula: format!("pd.read_csv(\"{}\")", source.path),
-                commands: vec![COMMAND.to_owned()],
+                commands: vec![folder.told(COMMAND)],
                 sources: vec![source],
             });
         }
@@ -75,7 +75,8 @@ pub fn sections(folders: &[Folder]) -> Result<(Section, Section, Option<(usize, 
             wrong.after.push_str(&worst(&frame));
             let _ = writeln!(
                 wrong.after,
-                "<div class=\"source\"><code>{COMMAND}</code>{}</div>",
+                "<div class=\"source\"><code>{}</code>{}</div>",
+                html::escaped(&folder.told(COMMAND)),
                 html::files(&[source])
             );
         }

@@ -12,8 +12,10 @@ use crate::run::{Options, Outcome, Sink, Stopped};
 use crate::world::Definition;
 
 /// How a world is run: [`crate::run::simulate`], but for tests.
-pub type Simulate =
-    dyn Fn(&Definition, u64, Options, &mut dyn Sink) -> Result<Outcome, Stopped> + Sync;
+///
+/// It is given the world, the world as scarce of compute as which it is to be, if any, and the seed.
+pub type Simulate = dyn Fn(&Definition, Option<&Definition>, u64, Options, &mut dyn Sink) -> Result<Outcome, Stopped>
+    + Sync;
 
 /// A run that ended.
 #[derive(Clone, Debug)]
@@ -41,7 +43,9 @@ pub fn run_one(
     let keep_events = plan.record.events && plan.record.details(draw.number);
     let options = Options { months: plan.months, keep_events };
     let mut recorder = Recorder::new(plan, draw.number, stop);
-    let ended = caught(|| simulate(definition, draw.seed, options, &mut recorder));
+    let treated = plan.treated(policy, draw.scenario);
+    let ended =
+        caught(|| simulate(definition, treated.as_ref(), draw.seed, options, &mut recorder));
     let result = match ended {
         Ok(Ok(outcome)) => Ok(recorder.finish(outcome.ending)),
         Ok(Err(Stopped::Sink { .. })) => return None,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bevy_ecs::prelude::World;
 
 use crate::calendar::Month;
-use crate::entities::boards::{ComputeMap, Fears, GreyMarkets, PowerPlans, RentalMarket};
+use crate::entities::boards::{ComputeMap, Fears, GreyMarkets, PowerPlans, RentalMarket, Shortage};
 use crate::entities::breach::FirstBreach;
 use crate::entities::chip::{Catalogue, CatalogueParameters, ChipRow, Die, Sku};
 use crate::entities::chronicle::Chronicle;
@@ -189,6 +189,7 @@ pub fn populate(definition: &Definition, luck: Luck, keep_events: bool) -> World
     world.insert_resource(allocation::SalesDesk::default());
     world.insert_resource(procurement::Channels::default());
     world.insert_resource(RentalMarket::new(d.firms.len()));
+    world.insert_resource(Shortage::default());
     world.insert_resource(PowerPlans::new(d.data_centres.len()));
     world.insert_resource(ComputeMap::new(d.firms.len(), d.countries.len()));
     world.insert_resource(data_centres::FleetTally::default());

@@ -12,6 +12,7 @@ use crate::folder::*;
 /// A model that panics under seed 3 and breaks a book under seed 9 where guidance is off.
 fn failing(
     definition: &Definition,
+    _: Option<&Definition>,
     seed: u64,
     options: Options,
     sink: &mut dyn Sink,

@@ -46,6 +46,21 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     (
         "world = \"small\"\n[arms.free]",
+        "world = \"small\"\nas_scarce_as = \"fre\"\n[arms.free]",
+        "arms.ruled.as_scarce_as: there is no arm `fre`; did you mean `free`?",
+    ),
+    (
+        "world = \"small\"\n[arms.free]",
+        "world = \"small\"\nas_scarce_as = \"ruled\"\n[arms.free]",
+        "arms.ruled.as_scarce_as: an arm cannot be as scarce as itself",
+    ),
+    (
+        "world = \"small\"\n[arms.free]",
+        "world = \"small\"\nas_scarce_as = \"free\"\n[arms.free]",
+        "with it neither arm may set or switch anything; write a world that says it",
+    ),
+    (
+        "world = \"small\"\n[arms.free]",
         "[arms.free]",
         "arms.ruled.world: missing; the name of a world in quotes",
     ),
@@ -183,7 +198,7 @@ fn a_table_made_elsewhere_is_a_design() {
     let plan = of_table("stale_months,review_days_constrained\n2,60.5\n5,77\n").unwrap();
     assert_eq!((plan.design.scenarios, plan.runs()), (2, 8));
     assert!(plan.inputs.iter().any(|file| file.inside == "studies/sobol.csv"));
-    let sets = plan.as_single(plan.draw(1), 0).1;
+    let sets = plan.as_single(plan.draw(1), 0).2;
     assert!(sets.contains(&"parameters.review_days_constrained.value=77.0".to_owned()), "{sets:?}");
     for (csv, wanted) in [
         ("stale_months\n2\n", "no column `review_days_constrained`"),

@@ -13,7 +13,7 @@ use crate::world::{Origin, Problems, Refusal, SHOWN, Sources, TOML_CAP, read_tex
 /// Margins where a claim names none: of a logarithm, a share, a lag in months.
 const MARGINS: [(&str, f64); 3] = [("ln", 0.02), ("share", 0.01), ("month", 3.0)];
 /// The scale on which equal scarcity is matched, where a claim names none.
-const MATCH: &str = "compute_share_usable";
+const MATCH: &str = "compute_usable_constrained_h100e";
 
 /// A number that a study recorded.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -92,7 +92,7 @@ fn tests(set: &Set, rulings: &[Ruling]) -> Document {
 }
 
 /// The files of a folder of verdicts: `verdicts.csv`, `tests.csv`, `dose_response.csv` where a claim names a
-/// curve, and `claims.json` with the hashes of claims and of the plans of studies.
+/// curve, and `claims.json` with the command, the hashes of claims and of the plans of studies.
 ///
 /// # Errors
 /// When the system refuses.
@@ -100,7 +100,7 @@ pub fn documents(
     set: &Set,
     studies: &[(Plan, Store)],
     rulings: &[Ruling],
-    size: &str,
+    (size, command): (&str, &str),
 ) -> Result<Vec<Document>, Failed> {
     let mut documents = vec![verdicts(set, rulings), tests(set, rulings)];
     let mut curves: Vec<usize> = set.claims.iter().filter_map(|claim| claim.curve).collect();
@@ -135,6 +135,7 @@ pub fn documents(
         "format": FORMAT,
         "version": env!("CARGO_PKG_VERSION"),
         "size": size,
+        "command": command,
         "claims": rulings.iter().map(claim).collect::<Vec<_>>(),
         "studies": studies.iter().map(study).collect::<Vec<_>>(),
     });

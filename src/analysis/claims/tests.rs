@@ -178,9 +178,12 @@ fn ran(scratch: &Scratch, claim: &str, planted: Planted) -> (Set, Vec<(Plan, Sto
         let store = Store::create(plan, &scratch.0.join(format!("study-{n}"))).unwrap();
         let stop = AtomicBool::new(false);
         let limits = Limits { threads: 2, ..Limits::default() };
-        let simulate = move |world: &Definition, seed: u64, options, sink: &mut dyn Sink| {
-            planted.simulate(world, seed, options, sink)
-        };
+        let simulate =
+            move |world: &Definition,
+                  _: Option<&Definition>,
+                  seed: u64,
+                  options,
+                  sink: &mut dyn Sink| { planted.simulate(world, seed, options, sink) };
         let batch =
             Batch { plan, store: &store, limits, stop: &stop, progress: &(), simulate: &simulate };
         assert_eq!(batch.run().unwrap().missing, 0);

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 pub(super) use self::bar::Bar;
 use super::exit;
-use crate::run::simulate;
+use crate::run::simulate_as_scarce;
 use crate::study::{Batch, Ended, Failed, Format, Limits, Merged, Plan, Simulate, Store, merge};
 
 mod bar;
@@ -87,8 +87,9 @@ impl From<TableFormat> for Format {
 }
 
 /// How worlds are run.
-pub(super) const SIMULATE: &Simulate =
-    &|definition, seed, options, sink| simulate(definition, seed, options, sink);
+pub(super) const SIMULATE: &Simulate = &|definition, treated, seed, options, sink| {
+    simulate_as_scarce(definition, treated, seed, options, sink)
+};
 
 /// Prints what came of a verb, or says why nothing did.
 fn ended(result: Result<String, Failed>) -> ExitCode {

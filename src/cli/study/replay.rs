@@ -44,7 +44,7 @@ pub fn run(args: &ReplayArgs) -> ExitCode {
             format!("there is no run {}; the study has 0 to {}", args.run_id, plan.runs() - 1);
         return exit::fail(&message, exit::BAD_INPUT);
     };
-    let (world, sets) = plan.as_single(draw, policy);
+    let (world, treated, sets) = plan.as_single(draw, policy);
     let root = std::fs::canonicalize(store.root()).unwrap_or_else(|_| store.root().to_path_buf());
     let name = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let out = args
@@ -53,6 +53,7 @@ pub fn run(args: &ReplayArgs) -> ExitCode {
         .unwrap_or_else(|| root.with_file_name(format!("{name}-run-{}", args.run_id)));
     single::run(&single::RunArgs {
         world: store.path(&format!("inputs/{world}")),
+        as_scarce_as: treated.map(|world| store.path(&format!("inputs/{world}"))),
         seed: draw.seed,
         months: plan.months,
         sets,

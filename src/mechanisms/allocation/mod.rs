@@ -4,7 +4,7 @@
 //! month, rounded up; the money goes back to the buyer's unspent budget. Pending orders are the licensing room's.
 //!
 //! **Rolled over.** While an order of a roadmap SKU waits and the vendor has finished chips of a later one that does at least
-//! as much and that nobody ordered, it offers those: m = ⌊n · min(s_A/s_B, P_A/P_B)⌋ chips for n that wait, s the money set aside for
+//! as much, and that nobody ordered (of the same die: that nobody ordered before), it offers those: m = ⌊n · min(s_A/s_B, P_A/P_B)⌋ chips for n that wait, s the money set aside for
 //! one at today's prices and P the power, at most what is spare, newest first, where nobody has to be asked and no fee is due. The rest of
 //! the money goes back to the buyer.
 //!
@@ -24,7 +24,8 @@
 //! Expected output O' = O + a_O(output − O), at least the chips in work / months in work. Wait =
 //! clip((backlog − inventory)⁺/O, 0, w_max), the make-to-order lead when nothing is being made. Price:
 //! ln p += η_p(min(backlog/O, w_max) − b*) − o·[a later generation is on sale], between floor and cap × launch price, or the
-//! launch price of a later SKU of the vendor that does as much, where that is less.
+//! launch price of a later SKU of the vendor that does as much and is sold by the time an order of today arrives, where that is less.
+//! Roadmap SKUs of one die have one queue: backlog and output are summed over them.
 //!
 //! **Write-offs.** A SKU with stock and no cleared order and no shipment for h_w months in a row is written off.
 //!

@@ -6,9 +6,9 @@ use super::power::{cheapest_on_sale, work_of_skus};
 use super::{
     COMPUTE_ABROAD, COMPUTE_OWNED, COMPUTE_OWNED_TRAIN, COMPUTE_RENTED, COMPUTE_RENTED_ABROAD,
     COMPUTE_SHARE_LOCATED, COMPUTE_SHARE_OWNED, COMPUTE_SHARE_RENTED, COMPUTE_SHARE_USABLE,
-    COMPUTE_USABLE, CORE_SHARE, COUNTRY_DRAWN, COUNTRY_H100E, COUNTRY_POWER, DRAWN,
-    DataCentreParameters, ENERGY, EXPERIMENT_SHARE, EXPERIMENTS, FirmTally, FleetTally,
-    H100E_CONSTRAINED, H100E_TOTAL, H100E_UNCONSTRAINED, HEADROOM, INSTALLED, POWER,
+    COMPUTE_USABLE, COMPUTE_USABLE_CONSTRAINED, CORE_SHARE, COUNTRY_DRAWN, COUNTRY_H100E,
+    COUNTRY_POWER, DRAWN, DataCentreParameters, ENERGY, EXPERIMENT_SHARE, EXPERIMENTS, FirmTally,
+    FleetTally, H100E_CONSTRAINED, H100E_TOTAL, H100E_UNCONSTRAINED, HEADROOM, INSTALLED, POWER,
     POWER_DRAWN_MW, REFUSED, RENT, RENTAL_PRICE, RETIRED, Rentals, SERVING_SHARE, TRAINING_SHARE,
     VALUE_H100E_MONTH, WAITING, WAREHOUSE, WAREHOUSE_H100E,
 };
@@ -289,11 +289,12 @@ pub(crate) fn split_compute(
     while let Some(Ok((firm, mut compute, lab))) = all.fetch_next() {
         let compute = &mut *compute;
         let own = &tally.firms[firm.id.index()];
-        let train = (compute.owned_train_h100e + compute.rented_train_h100e).max(0.0);
-        let serve = (compute.owned_serve_h100e + compute.rented_serve_h100e).max(0.0);
+        let running = 1.0 - compute.idle_share;
+        let train = running * (compute.owned_train_h100e + compute.rented_train_h100e).max(0.0);
+        let serve = running * (compute.owned_serve_h100e + compute.rented_serve_h100e).max(0.0);
         let need = core_need(firm, lab, p.core_efficiency_elasticity);
         // What was lent out is not there for core work; the core keeps its machines.
-        let core = if serve > 0.0 { (need * own.serve / serve).min(1.0) } else { need };
+        let core = if serve > 0.0 { (need * running * own.serve / serve).min(1.0) } else { need };
         let free = 1.0 - core;
         let serving = if firm.row.developer {
             // Full machines cannot tell a small shortage from a large one; what was wanted can.
@@ -318,6 +319,11 @@ pub(crate) fn split_compute(
         compute.training_interconnect_gbps =
             if linked > 0.0 { (own.link + rented * typical) / linked } else { typical };
     }
+}
+
+/// What a firm can use: owned and rented, less what it lends and what stands idle for an experiment, H100e.
+fn usable_h100e(counted: &FirmTally, compute: &Compute) -> f64 {
+    (1.0 - compute.idle_share) * (counted.serve + compute.rented_serve_h100e)
 }
 
 /// Writes the metrics of this room.
@@ -345,7 +351,7 @@ pub(crate) fn record_compute(
         match firm.row.group {
             Group::Constrained => {
                 groups[0] += counted.serve;
-                usable += counted.serve + compute.rented_serve_h100e;
+                usable += usable_h100e(counted, compute);
                 rented += compute.rented_abroad_h100e;
                 homes[firm.home.index()] = true;
             }
@@ -356,7 +362,7 @@ pub(crate) fn record_compute(
             (&COMPUTE_OWNED, counted.serve),
             (&COMPUTE_OWNED_TRAIN, counted.train),
             (&COMPUTE_RENTED, compute.rented_serve_h100e),
-            (&COMPUTE_USABLE, (counted.serve + compute.rented_serve_h100e).max(0.0)),
+            (&COMPUTE_USABLE, usable_h100e(counted, compute).max(0.0)),
             (&COMPUTE_RENTED_ABROAD, compute.rented_abroad_h100e),
             (&COMPUTE_ABROAD, counted.serve_abroad),
             (&WAREHOUSE, counted.waiting_chips as f64),
@@ -383,6 +389,7 @@ pub(crate) fn record_compute(
     readings.set(&COMPUTE_SHARE_LOCATED, share(located));
     readings.set(&COMPUTE_SHARE_RENTED, share(rented));
     readings.set(&COMPUTE_SHARE_USABLE, share(usable));
+    readings.set(&COMPUTE_USABLE_CONSTRAINED, usable);
     readings.set(&WAREHOUSE_H100E, waiting);
     readings.set(&VALUE_H100E_MONTH, market.value_usd_month);
     readings.set(&RENTAL_PRICE, market.price_usd_month);

@@ -248,6 +248,7 @@ crate::metrics! {
         COMPUTE_SHARE_LOCATED = "compute_share_located", "share", "Share of the world's installed compute that stands in the home countries of constrained firms, whoever owns it.";
         COMPUTE_SHARE_RENTED = "compute_share_rented", "share", "Compute that constrained firms rent abroad (H100e, serving performance) over h100e_total.";
         COMPUTE_SHARE_USABLE = "compute_share_usable", "share", "Compute owned by constrained firms, plus rented from hosts, minus lent to tenants, over h100e_total.";
+        COMPUTE_USABLE_CONSTRAINED = "compute_usable_constrained_h100e", "H100e", "The same in H100e: what constrained firms can use, serving performance.";
         WAREHOUSE_H100E = "warehouse_h100e", "H100e", "Delivered chips that wait for power, serving performance.";
         POWER_DRAWN_MW = "power_drawn_mw", "MW", "Power that all installed accelerators draw at full load, server overhead and PUE included.";
         VALUE_H100E_MONTH = "value_h100e_usd_month", "USD/H100e-month", "What an H100e earns in a month at replacement cost: cheapest chip on open sale, hosting and energy included.";

@@ -15,7 +15,7 @@
 //! smoothed orders (0 from `end` on), L the open orders that the vendor counts on, h_b months to work off
 //! a backlog. A roadmap SKU about to be launched counts with a share q of the vendor's forecast
 //! revenue over its price; the newest one on sale with at least q + (1 − q)·age/T_o of it, because vendors order parts for the
-//! generation that is to take over before its orders show it. Orders for SKUs that it beats, beyond
+//! generation that is to take over before its orders show it. A variant being designed counts with the sales on which it was approved. Orders for SKUs that it beats, beyond
 //! the room that is left to them, are planned as orders for it, in money. All of it times e^(w g h_p): a vendor plans for when the parts ordered now will be used, and believes the
 //! share w of the trend g = clip((S/S̄ − 1)/T, ±g_max) of its forecast revenue S, S̄' = S̄ + (S − S̄)/T. Relative to what the lines can give h_p months ahead (capacity
 //! and pipeline, stocks spread over h_b), φ_pack, φ_mem, φ_die = min(1, possible / Σ d·need).

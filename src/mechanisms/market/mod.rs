@@ -12,6 +12,8 @@
 //!   quality-adjusted price (what a token costs less what its quality is worth); 1 until a year of prices is known, counted from
 //!   the discovery of demand on, because what hardly anybody buys has no price to learn from.
 //!
+//! Planners expect the growth that they have heard of, times the pace that they have seen over a year.
+//!
 //! Tokens are spend over price, so a fall in price cannot feed on itself without end.
 //!
 //! **Awareness** `w` of a firm's models in a country: `w' = w + r n w (1 − w)`, nearness

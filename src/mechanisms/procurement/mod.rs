@@ -44,7 +44,7 @@ use bevy_ecs::prelude::{Local, Query, Res, ResMut, Resource};
 
 use crate::calendar::Month;
 use crate::entities::boards::{
-    ChipMarket, Fears, GreyMarkets, PowerPlans, RentalMarket, SpendOutlook,
+    ChipMarket, Fears, GreyMarkets, PowerPlans, RentalMarket, Shortage, SpendOutlook,
 };
 use crate::entities::chip::Catalogue;
 use crate::entities::chronicle::{Chronicle, EventId};
@@ -282,6 +282,7 @@ pub(crate) fn price_channels(
     quotas: Res<Quotas>,
     (chips, grey, rental): (Res<ChipMarket>, Res<GreyMarkets>, Res<RentalMarket>),
     (script, outlook): (Res<Script>, Option<Res<SpendOutlook>>),
+    shortage: Option<Res<Shortage>>,
     vendors: Query<(&Vendor, &Sales)>,
     (countries, sites, stances): (Query<&Country>, Query<&Site>, Query<&Stance>),
     mut firms: Query<(&Firm, &mut Purse)>,
@@ -336,7 +337,11 @@ pub(crate) fn price_channels(
             fears: &fears,
             grey: &grey,
             rental: &rental,
-            surcharge: surcharge(&shocks, firm),
+            surcharge: surcharge(
+                &shocks,
+                shortage.as_ref().map_or(1.0, |shortage| shortage.factor(firm.id)),
+                firm,
+            ),
         };
         let seen = channels::survey(
             firm,
@@ -422,17 +427,22 @@ pub(crate) fn price_channels(
     }
 }
 
-/// Factor of scripted price shocks on chips of each vendor for this firm: (vendor id or none, factor).
-fn surcharge<'a>(shocks: &'a [&ShockRow], firm: &'a Firm) -> impl Fn(&str) -> f64 + 'a {
+/// Factor of scripted price shocks, and of a shortage, on chips of each vendor for this firm.
+fn surcharge<'a>(
+    shocks: &'a [&ShockRow],
+    shortage: f64,
+    firm: &'a Firm,
+) -> impl Fn(&str) -> f64 + 'a {
     move |vendor: &str| {
-        shocks
+        let scripted: f64 = shocks
             .iter()
             .filter(|shock| {
                 let named = |id: &str| shock.subjects.iter().any(|s| s == id);
                 shock.subjects.is_empty() || named(&firm.row.id) || named(vendor)
             })
             .map(|shock| shock.quantity.max(0.0))
-            .product()
+            .product();
+        scripted * shortage
     }
 }
 

@@ -129,6 +129,12 @@ pub const ARM: &[Key] = &[
         "The arm that this one is compared with, if not the study's counterfactual.",
     ),
     key(
+        "as_scarce_as",
+        Shape::Text,
+        "The arm whose want of compute this one shares, firm by firm and month by month, by price: each of its runs runs \
+         that arm first.",
+    ),
+    key(
         "subsets_off",
         Shape::Texts,
         "Mechanisms: for each subset of them there is an arm with it switched off (2^n arms).",

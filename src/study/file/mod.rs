@@ -32,6 +32,8 @@ pub(super) struct ArmSpec {
     pub sets: Vec<At<String>>,
     /// The arm that this one is compared with, if not the study's counterfactual.
     pub against: Option<At<String>>,
+    /// The arm whose want of compute this one shares.
+    pub as_scarce_as: Option<At<String>>,
     /// Mechanisms of which every subset is switched off in an arm of its own.
     pub subsets_off: Vec<At<String>>,
 }
@@ -337,6 +339,7 @@ fn arms(top: &mut Fields<'_, '_>) -> Vec<ArmSpec> {
             }
         }
         let against = arm.text("against");
+        let as_scarce_as = arm.text("as_scarce_as");
         let subsets_off = arm.texts("subsets_off").unwrap_or_default();
         if subsets_off.len() > 10 {
             let message =
@@ -345,7 +348,7 @@ fn arms(top: &mut Fields<'_, '_>) -> Vec<ArmSpec> {
             continue;
         }
         if let Some(world) = world {
-            arms.push(ArmSpec { name, world, sets, against, subsets_off });
+            arms.push(ArmSpec { name, world, sets, against, as_scarce_as, subsets_off });
         }
     }
     arms

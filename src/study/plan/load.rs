@@ -25,6 +25,7 @@ pub(super) fn load(path: &Path, size: Option<&str>, given: &file::Given) -> Resu
     // Without worlds, cells cannot be looked up.
     std::mem::take(&mut problems).into_result(&sources)?;
     let against = against(&study, &arms, &mut problems);
+    let scarce = as_scarce_as(&study, &arms, &mut problems);
     let first = &bases.loaded[0].definition;
     let months = study.months.map(|n| n as u32);
     let span = crate::run::Options { months, keep_events: false }.span(first);
@@ -60,8 +61,8 @@ pub(super) fn load(path: &Path, size: Option<&str>, given: &file::Given) -> Resu
 
     let arms = arms
         .into_iter()
-        .zip(&against)
-        .map(|(arm, against)| Arm { against: *against, ..arm })
+        .zip(against.iter().zip(scarce))
+        .map(|(arm, (against, as_scarce_as))| Arm { against: *against, as_scarce_as, ..arm })
         .collect();
     let mut all: Vec<&Sources> = vec![&sources];
     all.extend(bases.loaded.iter().map(|loaded| &loaded.sources));
@@ -198,7 +199,14 @@ fn worlds(
             apply_switch(loaded, &mut on, &arm.name.value, set, problems);
         }
         let sets = arm.sets.iter().map(|set| set.value.clone()).collect();
-        let plain = Arm { name: arm.name.value.clone(), base, switches: on, sets, against: None };
+        let plain = Arm {
+            name: arm.name.value.clone(),
+            base,
+            switches: on,
+            sets,
+            against: None,
+            as_scarce_as: None,
+        };
         families.extend(expand(arm, &plain, &mut arms, problems));
     }
     refused.dedup();
@@ -320,6 +328,40 @@ fn against(study: &StudyFile, arms: &[Arm], problems: &mut Problems) -> Vec<Opti
             (twin != at && names[twin].split(OFF).next() != Some(plain)).then_some(twin)
         })
         .collect()
+}
+
+/// The arm whose want of compute each arm shares. Both are plain worlds: nothing is set in them and nothing switched.
+fn as_scarce_as(study: &StudyFile, arms: &[Arm], problems: &mut Problems) -> Vec<Option<usize>> {
+    let mut scarce = vec![None; arms.len()];
+    for arm in &study.arms {
+        let Some(wanted) = &arm.as_scarce_as else { continue };
+        let path = || format!("arms.{}.as_scarce_as", arm.name.value);
+        let Some(other) = study.arms.iter().find(|other| other.name.value == wanted.value) else {
+            let hint =
+                problems.hint(&wanted.value, study.arms.iter().map(|a| a.name.value.as_str()));
+            let message = format!("there is no arm `{}`{hint}", shown(&wanted.value));
+            problems.add(wanted.origin, path(), message);
+            continue;
+        };
+        let trouble = if other.name.value == arm.name.value {
+            Some("an arm cannot be as scarce as itself")
+        } else if other.as_scarce_as.is_some() {
+            Some("that arm itself is as scarce as another; name the one that is treated")
+        } else if !arm.sets.is_empty() || !arm.subsets_off.is_empty() || !other.sets.is_empty() {
+            Some("with it neither arm may set or switch anything; write a world that says it")
+        } else {
+            None
+        };
+        if let Some(message) = trouble {
+            problems.add(wanted.origin, path(), message);
+            continue;
+        }
+        let place = |name: &str| arms.iter().position(|arm| arm.name == name);
+        if let (Some(at), Some(treated)) = (place(&arm.name.value), place(&other.name.value)) {
+            scarce[at] = Some(treated);
+        }
+    }
+    scarce
 }
 
 fn policies(

@@ -59,6 +59,8 @@ pub struct Arm {
     pub sets: Vec<String>,
     /// The arm that it is compared with.
     pub against: Option<usize>,
+    /// The arm whose want of compute it shares.
+    pub as_scarce_as: Option<usize>,
 }
 
 /// An arm and its twins with every subset of some mechanisms off: arm `first + mask` has those off whose
@@ -306,6 +308,16 @@ impl Plan {
         self.bases[self.arms[self.policies[policy].arm].base].definition.clone()
     }
 
+    /// The world of `scenario` whose want of compute `policy` shares, if it shares one.
+    #[must_use]
+    pub fn treated(&self, policy: usize, scenario: u64) -> Option<Definition> {
+        let Policy { arm, lever_row, .. } = self.policies[policy];
+        let arm = &self.arms[self.arms[arm].as_scarce_as?];
+        let mut definition = self.bases[arm.base].definition.clone();
+        self.design.apply(&mut definition, lever_row, scenario);
+        Some(definition)
+    }
+
     /// Sets in `definition`, a copy of the policy's base, what the run says.
     pub fn prepare(&self, definition: &mut Definition, policy: usize, scenario: u64) {
         let Policy { arm, lever_row, .. } = self.policies[policy];
@@ -313,14 +325,15 @@ impl Plan {
         self.design.apply(definition, lever_row, scenario);
     }
 
-    /// What makes the run again as a single one: the world among the inputs, and settings.
+    /// What makes the run again as a single one: the world among the inputs, the world as scarce as which it is, and settings.
     #[must_use]
-    pub fn as_single(&self, draw: Draw, policy: usize) -> (&str, Vec<String>) {
+    pub fn as_single(&self, draw: Draw, policy: usize) -> (&str, Option<&str>, Vec<String>) {
         let Policy { arm, lever_row, .. } = self.policies[policy];
         let arm = &self.arms[arm];
+        let treated = arm.as_scarce_as.map(|at| self.bases[self.arms[at].base].input.as_str());
         let mut sets = arm.sets.clone();
         sets.extend(self.design.sets(lever_row, draw.scenario));
-        (&self.bases[arm.base].input, sets)
+        (&self.bases[arm.base].input, treated, sets)
     }
 
     /// Name of the output folder, `<study>-<plan hash>`.
@@ -350,6 +363,7 @@ impl Plan {
                     .collect::<Vec<_>>(),
                 "set": arm.sets,
                 "counterfactual": arm.against.map(|at| &self.arms[at].name),
+                "as_scarce_as": arm.as_scarce_as.map(|at| &self.arms[at].name),
             })).collect::<Vec<_>>(),
             "levers": self.design.levers.iter().map(described).collect::<Vec<_>>(),
             "uncertainties": self.design.uncertainties.iter().map(described).collect::<Vec<_>>(),
