@@ -1,41 +1,22 @@
 //! Procurement: what firms pay for compute, how scarce it is, and what they order.
 //!
+//! - `prices`: prices, waits and the work of chips;
+//! - `access`: which rule governs which delivery, and the risk of denial;
+//! - `survey`: what ways a firm has to spend its money, what each costs, the shadow price κ;
+//! - `shares`: how money spreads over them;
+//! - `lost`: what rules keep from vendors;
+//! - `power`: where chips find power.
+//!
+//! κ is felt late, `κ̄' = κ̄ + (κ − κ̄)/lag`. Of the money offered to brokers and to hosts abroad only a part finds something:
+//! their cost is over that part f' = f + (found/offered − f)·s, so that nobody keeps bidding for what is not there.
+//!
 //! **Budget** (money a month) `= ai_capex/12 · chip share − repayment of what was spent ahead
 //! plus u · unspent`, u the re-offered part; nothing new is set aside beyond some months of the plan unspent; a leak of unspent goes back to the firm's treasury. A
 //! firm that could not pay last month orders nothing.
 //!
-//! **Generalised cost** of channel k for firm i, USD per effective unit (H100e of work, software
-//! included), from prices and waits of last month:
-//! `c = (price · attach · (1 + fee) · (1 + premium) + E) / (W (W/W*)^ν) · (1 + w · wait) / (1 − risk)`, `W = P · m`, W* that of the best chip
-//! on sale: work spread over many weak chips needs more links, hosts, parallel ranks and repairs;
-//! with `E = host + TDP · overhead · PUE · (H + 8760 h · utilisation · power price · a)`, host what a buyer adds for any chip of
-//! the vendor (processors, network, racks), H the cost of a watt of hall, a the annuity over the life, P work on paper ([`crate::entities::chip::Performance`]), m the vendor's software maturity, fee the revenue share
-//! and duties of rules, premium of brokers (grey) or of running abroad (offshore), wait the months
-//! of queue and licence review. Of the money offered to brokers and to hosts abroad only a part finds something: their cost is over
-//! that part f' = f + (found/offered − f)·s, so that nobody keeps bidding for what is not there. Rented capacity costs `rent · 12 a` per H100e. A channel with risk ≥
-//! `denial_closes`, an exhausted quota or no lawful access is closed.
-//!
-//! **Risk of denial**: `1 − (n₀ P₀ + granted) / (n₀ + decided)`; P₀ = a₀ + (1 − a₀) Λ(odds of the strictest
-//! rule's treatment − b_h h), granted and decided over the last months' applications from that home country
-//! under that rule, n₀ the weight of the prior in applications. Notices and quotas with room let through (P₀ = 1). The buyer's own state lets
-//! in the share `a_i` of imports (guidance): it divides the cost that κ sees, and caps the share of the
-//! budget that goes into imports at `a_i` times what it would be. What it waves through for the firm by name (guidance
-//! that allows) counts as `a_i = 1`.
-//!
-//! **Shares** nest SKUs in (vendor, channel): `s* ∝ weight · (min c of the nest)^(−γ)`, within a nest
-//! `∝ c^(−γ_n)` over its three cheapest SKUs; a near-identical SKU splits its nest and no more. A buyer takes a platform up
-//! and leaves it over some months, `s' = s + v (s* − s)` by channel and platform (qualification, software, contracts), over those that are open; a variant is the platform of its parent.
-//!
-//! **Shadow price** `κ = clip(min c now / min c reference, 1, κ_max)`: the reference is the
-//! cheapest of the SKUs that the firm could be sold (the same own silicon, no compliance variants) at list price, at
-//! home, without queue, rule, duty or guidance. κ = κ_max when nothing is open; κ̄' = κ̄ + (κ − κ̄)/lag.
-//!
 //! **Anticipation**: orders of a SKU that an announced clause will catch (hazard 1), or a feared one
 //! would (hazard of `policy`), rise by `ψ · hazard`; the money is spent ahead of the plan, within a part of
 //! cash and credit. What no clause catches adds exactly nothing.
-//!
-//! **Power**: chips go where `power + halls due by delivery, within a horizon − committed` leaves room, each order into a share of it (halls are
-//! fitted out over months), so that sites fill evenly; what cannot be powered is not ordered, and the money waits.
 //!
 //! **Sources**: MODEL sections of `docs/model.md`; discrete choice after McFadden (1974) and nested
 //! logit after Train (2009); see each parameter's row.
@@ -62,11 +43,19 @@ use crate::entities::{Clock, CountryId, FirmId, Roster, Settings, Switches, Vend
 use crate::metric::Readings;
 use crate::units::Money;
 
-mod channels;
+mod access;
+mod lost;
+mod power;
+mod prices;
+mod shares;
+mod survey;
 #[cfg(test)]
 mod tests;
 
-use channels::{Access, Arrivals, Candidate, Market, Place, Prices};
+use self::access::Access;
+use self::power::{Arrivals, Place};
+use self::prices::Prices;
+use self::survey::{Candidate, Market};
 
 crate::parameters! {
     /// Parameters of procurement.
@@ -338,7 +327,7 @@ pub(crate) fn price_channels(
             rental: &rental,
             surcharge: surcharge(&shocks, firm),
         };
-        let seen = channels::survey(
+        let seen = survey::survey(
             firm,
             &market,
             &channels.access,
@@ -352,14 +341,14 @@ pub(crate) fn price_channels(
         purse.kappa = kappa;
         purse.kappa_lagged += (kappa - purse.kappa_lagged) / p.kappa_lag_months.max(1.0);
         channels.habits.resize(roster.firms.len(), Vec::new());
-        channels::share_out(
+        shares::share_out(
             &mut channels.candidates[from..to],
             &mut channels.habits[firm.id.index()],
             &mut channels.slots,
             &p,
         );
         if seen.restricted {
-            channels::lost_sales(
+            lost::lost_sales(
                 firm,
                 &market,
                 &channels.access,
@@ -600,7 +589,7 @@ pub(crate) fn place_orders(
                 continue;
             }
             // Where it would go, and what power the plan would ask for.
-            channels::find_rooms(
+            power::find_rooms(
                 firm,
                 candidate,
                 &clock,
@@ -624,7 +613,7 @@ pub(crate) fn place_orders(
                 planned[room.site.index()] += wanted as f64 * share * room.chip_mw * first_offered;
             }
             let mut left = wanted;
-            channels::fill(rooms, wanted, |room, units| {
+            power::fill(rooms, wanted, |room, units| {
                 let units = units.min(left);
                 if units <= 0 {
                     return;

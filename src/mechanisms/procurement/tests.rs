@@ -3,7 +3,6 @@
 use bevy_ecs::prelude::World;
 use bevy_ecs::system::RunSystemOnce;
 
-use super::channels::{Place, concentrated, fill, share_out};
 use super::*;
 use crate::calendar::Month;
 use crate::entities::boards::GreyMarket;
@@ -610,93 +609,4 @@ fn a_variant_is_sold_only_where_its_parent_may_not_be() {
     assert_eq!(bought(None), (false, 1.0));
     // The cut at 15 000 / 0.9 = 16 667 is cheaper than the reference: κ stays at its floor.
     assert_eq!(bought(Some((Treatment::Deny, 4800.0))), (true, 1.0));
-}
-
-#[test]
-fn shares_of_a_channel_that_guidance_closes_are_not_lost() {
-    let mut candidates = Vec::<Candidate>::new();
-    share_out(&mut candidates, &mut Vec::new(), &mut Vec::new(), &parameters());
-    assert!(candidates.is_empty());
-}
-
-#[test]
-fn many_weak_chips_are_worth_less_than_few_strong_ones() {
-    // A quarter of the best chip's work, ν = 0.5: a quarter of it times a half.
-    assert!((concentrated(0.25, 1.0, 0.5) - 0.125).abs() < 1e-12);
-    assert_eq!(concentrated(1.0, 1.0, 0.5), 1.0);
-    assert_eq!(concentrated(0.25, 1.0, 0.0), 0.25);
-}
-
-#[test]
-fn a_firm_takes_up_a_platform_over_some_months() {
-    let candidate = |vendor: u16, cost: f64| Candidate {
-        channel: Channel::Import,
-        vendor: VendorId(vendor),
-        sku: SkuId(vendor),
-        platform: SkuId(vendor),
-        cost,
-        admitted: 1.0,
-        price_usd: cost,
-        system_usd: cost,
-        fee_usd: 0.0,
-        usd_per_work: cost,
-        hazard: 0.0,
-        rule: None,
-        share: 0.0,
-        pooled: true,
-        lead_months: 0.0,
-    };
-    let mut p = parameters();
-    p.habit_speed = 0.25;
-    let mut habit = Vec::new();
-    // Alone, the first vendor has all.
-    let mut one = vec![candidate(0, 1.0)];
-    share_out(&mut one, &mut habit, &mut Vec::new(), &p);
-    assert!((one[0].share - 1.0).abs() < 1e-12);
-    // A second at half the cost, elasticity 2: it would have 4/5, and has 0.25 · 0.8 = 0.2 after a month,
-    // 0.75 · 0.2 + 0.2 = 0.35 after two.
-    let mut two = vec![candidate(0, 1.0), candidate(1, 0.5)];
-    share_out(&mut two, &mut habit, &mut Vec::new(), &p);
-    assert!((two[1].share - 0.2).abs() < 1e-12);
-    share_out(&mut two, &mut habit, &mut Vec::new(), &p);
-    assert!((two[1].share - 0.35).abs() < 1e-12);
-    // Closed, the first leaves everything to the second.
-    let mut last = vec![candidate(1, 0.5)];
-    share_out(&mut last, &mut habit, &mut Vec::new(), &p);
-    assert!((last[0].share - 1.0).abs() < 1e-12);
-}
-
-#[test]
-fn places_fill_evenly_and_never_beyond_their_power() {
-    let place = |site: u16, power: f64, committed: f64| Place {
-        site: SiteId(site),
-        room_mw: power - committed,
-        power_mw: power,
-        committed_mw: committed,
-        chip_mw: 0.001,
-        build_share: 0.0,
-        rule: None,
-        filled: 0.0,
-        fits: 0,
-    };
-    // 10, 20 and 70 MW empty, 10 000 chips of 1 kW (10 MW): 10 % of each: 1 000, 2 000, 7 000.
-    let mut rooms = vec![place(0, 10.0, 0.0), place(1, 20.0, 0.0), place(2, 70.0, 0.0)];
-    let mut got = [0; 3];
-    fill(&mut rooms, 10_000, |room, units| got[room.site.index()] += units);
-    assert_eq!(got, [1000, 2000, 7000]);
-    proptest::proptest!(|(powers in proptest::collection::vec((0.0..5.0_f64, 0.0..5.0_f64), 0..6),
-                          wanted in 0_i64..20_000)| {
-        let mut rooms: Vec<Place> = powers
-            .iter()
-            .enumerate()
-            .map(|(i, (power, committed))| place(i as u16, *power, *committed))
-            .collect();
-        let mut got = vec![0; rooms.len()];
-        fill(&mut rooms, wanted, |room, units| got[room.site.index()] += units);
-        proptest::prop_assert!(got.iter().sum::<i64>() <= wanted);
-        for (units, (power, committed)) in got.iter().zip(&powers) {
-            proptest::prop_assert!(*units >= 0);
-            proptest::prop_assert!(*units as f64 * 0.001 <= (power - committed).max(0.0) + 1e-9);
-        }
-    });
 }
