@@ -1,11 +1,14 @@
 //! What rules keep from vendors.
 
+use bevy_ecs::prelude::Query;
+
 use super::access::Access;
 use super::prices::Prices;
 use super::survey::{Candidate, Market, at, is_variant};
 use crate::entities::firm::Firm;
 use crate::entities::order::Channel;
-use crate::entities::{FirmId, RuleId, VendorId};
+use crate::entities::vendor::Sales;
+use crate::entities::{FirmId, Roster, RuleId, VendorId};
 use crate::maths;
 
 /// Shares of the budget that rules keep from vendors: what each would have without them at this
@@ -67,6 +70,25 @@ pub(super) fn lost_sales<F: Fn(&str) -> f64>(
             at += 1;
         } else {
             lost.swap_remove(at);
+        }
+    }
+}
+
+/// Books with vendors what they lose of `new_usd`, the new money of `firm`, and adds it to `all_usd`. Money that was
+/// offered before and came back was counted then.
+pub(super) fn book_lost(
+    firm: FirmId,
+    new_usd: f64,
+    lost: &[(FirmId, VendorId, f64)],
+    all_usd: &mut f64,
+    roster: &Roster,
+    vendors: &mut Query<&mut Sales>,
+) {
+    for (_, vendor, share) in lost.iter().filter(|lost| lost.0 == firm) {
+        if let Ok(mut sales) = vendors.get_mut(roster.vendors[vendor.index()]) {
+            sales.lost_to_rules_usd += new_usd * share;
+            sales.lost_to_rules_total_usd += new_usd * share;
+            *all_usd += new_usd * share;
         }
     }
 }

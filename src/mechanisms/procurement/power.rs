@@ -4,21 +4,60 @@
 //! of it (halls are fitted out over months), so that sites fill evenly; what cannot be powered is not ordered, and the
 //! money waits.
 
-use bevy_ecs::prelude::Query;
+use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
 use super::ProcurementParameters;
-use super::access::Access;
-use super::prices::Prices;
+use super::orders::Given;
 use super::survey::Candidate;
 use crate::calendar::Month;
 use crate::entities::boards::PowerPlans;
-use crate::entities::chip::Sku;
+use crate::entities::chip::Catalogue;
+use crate::entities::country::Country;
 use crate::entities::firm::Firm;
-use crate::entities::order::Channel;
-use crate::entities::rule::Rulebook;
+use crate::entities::order::{Channel, OrderBook};
 use crate::entities::site::{Halls, Site, chip_mw};
-use crate::entities::{Clock, Roster, RuleId, SiteId, Switches};
+use crate::entities::{Roster, RuleId, SiteId, SkuId};
 use crate::maths;
+
+/// Measures the power that everything bought so far will draw, by site.
+pub(crate) fn commit_power(
+    roster: Res<Roster>,
+    p: Res<ProcurementParameters>,
+    catalogue: Res<Catalogue>,
+    book: Res<OrderBook>,
+    countries: Query<&Country>,
+    sites: Query<(&Site, &Halls)>,
+    mut plans: ResMut<PowerPlans>,
+    mut pue_of: Local<Vec<f64>>,
+    mut pue: Local<Vec<f64>>,
+    mut watts: Local<Vec<f64>>,
+) {
+    pue.clear();
+    plans.committed_mw.clear();
+    for sku in &catalogue.skus[watts.len().min(catalogue.skus.len())..] {
+        watts.push(sku.row.tdp_w * p.server_overhead);
+    }
+    pue_of.clear();
+    pue_of.extend(countries.iter_many(&roster.countries).flatten().map(|c| c.row.pue));
+    let draw = |sku: SkuId, pue: f64| chip_mw(watts[sku.index()], 1.0, pue);
+    for (site, halls) in sites.iter_many(&roster.sites).flatten() {
+        let here = pue_of[site.country.index()];
+        pue.push(here);
+        let mut committed = halls.draw_of_fleet(|sku| draw(sku, here));
+        for chips in &halls.warehouse {
+            committed += chips.count as f64 * draw(chips.sku, here);
+        }
+        plans.committed_mw.push(committed);
+    }
+    for order in &book.orders {
+        let at = order.site.index();
+        plans.committed_mw[at] += order.open as f64 * draw(order.sku, pue[at]);
+    }
+    for shipment in &book.shipments {
+        let at = shipment.site.index();
+        plans.committed_mw[at] += shipment.units as f64 * draw(shipment.sku, pue[at]);
+    }
+}
 
 /// A site that may take chips.
 #[derive(Clone, Copy, Debug)]
@@ -77,29 +116,23 @@ impl Arrivals {
 
 /// The firm's sites that may take a candidate's chips, with the power that will be free on delivery.
 pub(super) fn find_rooms(
+    given: &Given,
     firm: &Firm,
-    candidate: &Candidate,
-    clock: &Clock,
-    p: &ProcurementParameters,
-    switches: &Switches,
-    roster: &Roster,
-    rulebook: &Rulebook,
-    access: &Access,
     own: &[usize],
-    sites: &Query<(&Site, &Halls)>,
-    prices: &Prices,
+    candidate: &Candidate,
     plans: &PowerPlans,
-    sku: &Sku,
     arrivals: &mut Arrivals,
     rooms: &mut Vec<Place>,
 ) {
+    let &Given { p, switches, access, .. } = given;
+    let sku = given.catalogue.sku(candidate.sku);
     rooms.clear();
     let ahead = candidate.lead_months.min(p.order_horizon_months);
     let ahead = maths::whole(ahead.ceil());
     let offshore = candidate.channel == Channel::Offshore;
     let pairs = access.pairs_of_sites(firm.id);
     for (at, pair) in own.iter().copied().zip(pairs) {
-        let Ok((site, halls)) = sites.get(roster.sites[at]) else { continue };
+        let Ok((site, halls)) = given.sites.get(given.roster.sites[at]) else { continue };
         let at_home = site.country == firm.home;
         if !candidate.pooled && at_home == offshore {
             continue;
@@ -108,10 +141,10 @@ pub(super) fn find_rooms(
             continue;
         }
         let rule = access.rule(*pair, candidate.sku);
-        if access.open(rule, firm.id, rulebook) <= 1.0 - p.denial_closes {
+        if access.open(rule, firm.id, given.rulebook) <= 1.0 - p.denial_closes {
             continue;
         }
-        let due = arrivals.by(at, ahead, clock.now, halls);
+        let due = arrivals.by(at, ahead, given.now, halls);
         let committed_mw = plans.committed_mw.get(at).copied().unwrap_or(0.0);
         let power_mw = halls.power_mw + due;
         let room_mw =
@@ -124,13 +157,22 @@ pub(super) fn find_rooms(
             chip_mw: chip_mw(
                 sku.row.tdp_w,
                 p.server_overhead,
-                prices.countries[site.country.index()].2,
+                given.prices.countries[site.country.index()].2,
             ),
             build_share: site.row.build_share,
             rule,
             filled: 0.0,
             fits: 0,
         });
+    }
+}
+
+/// Follows the power that orders of a month would need, smoothed.
+pub(super) fn follow_plans(p: &ProcurementParameters, planned: &[f64], plans: &mut PowerPlans) {
+    let smoothing = p.power_plan_smoothing_months.max(1.0);
+    plans.planned_mw_month.resize(planned.len(), 0.0);
+    for (smooth, now) in plans.planned_mw_month.iter_mut().zip(planned) {
+        *smooth += (now - *smooth) / smoothing;
     }
 }
 
