@@ -11,12 +11,13 @@ use crate::entities::chip::{Attribute, Origin};
 use crate::entities::chronicle::Chronicle;
 use crate::entities::country::Country;
 use crate::entities::ledger::Ledger;
-use crate::entities::rule::fixtures::{blank, book, catalogue, chip, h100, minima, row, rule};
+use crate::entities::rule::fixtures::{book, catalogue, chip, h100, minima, row, rule};
 use crate::entities::rule::{Bound, Clause, Treatment};
 use crate::entities::vendor::{Sales, Vendor};
 use crate::entities::{Clock, Roster, Settings, Switches};
 use crate::metric::Readings;
 use crate::random::Luck;
+use crate::schema::blank;
 
 fn parameters() -> DesignParameters {
     DesignParameters::from_values(&mut |name| {
