@@ -342,3 +342,19 @@ macro_rules! choice {
         }
     };
 }
+
+/// For tests: a row of any table whose cells are missing, empty, first or the least that is not negative.
+#[cfg(test)]
+pub(crate) fn blank<R: Row>(id: &str) -> R {
+    let mut cells = R::COLUMNS.iter().map(|column| match column.kind {
+        _ if column.optional => Value::Missing,
+        Kind::Text | Kind::Id(_) => Value::Text(String::new()),
+        Kind::Number { low, .. } => Value::Number(low.max(0.0)),
+        Kind::Whole { low, .. } => Value::Whole(low.max(0)),
+        Kind::Flag => Value::Flag(false),
+        Kind::Month => Value::Month(Month::new(2022, 1)),
+        Kind::Choice(words) => Value::Text(words[0].to_owned()),
+        Kind::Ids(_) | Kind::Words => Value::List(Vec::new()),
+    });
+    R::build(id.to_owned(), &mut cells)
+}

@@ -121,12 +121,8 @@ impl ClaimsArgs {
         }
         let mut evidence = Evidence::open(&studies)?;
         let rulings = claims::judge(&set, &mut evidence)?;
-        let documents = claims::documents(
-            &set,
-            &studies,
-            &rulings,
-            (self.size.word(), &self.command()),
-        )?;
+        let documents =
+            claims::documents(&set, &studies, &rulings, (self.size.word(), &self.command()))?;
         let folder = self.write(&documents)?;
         let shown = folder.display();
         Ok(exit::print(&if self.quiet {

@@ -31,6 +31,8 @@ pub mod training;
 #[cfg(test)]
 mod money_tests;
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod supply_tests;
 #[cfg(test)]
 mod trajectories;

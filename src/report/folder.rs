@@ -172,11 +172,12 @@ impl Folder {
     /// The command by which a folder of claims or of a hindcast says that it was made, or `usual` where it does not say.
     #[must_use]
     pub fn told(&self, usual: &str) -> String {
-        let said = ["claims.json", "analysis/hindcast.json", "hindcast.json"].iter().find_map(|inside| {
-            let text = fs::read_to_string(self.root.join(inside)).ok()?;
-            let json: Json = serde_json::from_str(&text).ok()?;
-            json["command"].as_str().map(str::to_owned)
-        });
+        let said =
+            ["claims.json", "analysis/hindcast.json", "hindcast.json"].iter().find_map(|inside| {
+                let text = fs::read_to_string(self.root.join(inside)).ok()?;
+                let json: Json = serde_json::from_str(&text).ok()?;
+                json["command"].as_str().map(str::to_owned)
+            });
         said.unwrap_or_else(|| usual.to_owned())
     }
 

@@ -51,25 +51,6 @@ pub(crate) fn books() -> impl Strategy<Value = (Rulebook, Catalogue)> {
     })
 }
 
-/// A row of any table with every cell missing, empty, first or least.
-pub(crate) fn blank<R: crate::schema::Row>(id: &str) -> R {
-    use crate::schema::{Kind, Value};
-    let values: Vec<Value> = R::COLUMNS
-        .iter()
-        .map(|column| match column.kind {
-            _ if column.optional => Value::Missing,
-            Kind::Text | Kind::Id(_) => Value::Text(String::new()),
-            Kind::Number { low, .. } => Value::Number(low.max(0.0)),
-            Kind::Whole { low, .. } => Value::Whole(low.max(0)),
-            Kind::Flag => Value::Flag(false),
-            Kind::Month => Value::Month(Month::new(2022, 1)),
-            Kind::Choice(words) => Value::Text(words[0].to_owned()),
-            Kind::Ids(_) | Kind::Words => Value::List(Vec::new()),
-        })
-        .collect();
-    R::build(id.to_owned(), &mut values.into_iter())
-}
-
 /// A rule row of `issuer` 0, in force from 2022-10 on.
 pub(crate) fn row(id: &str, treatment: Treatment) -> RuleRow {
     RuleRow {

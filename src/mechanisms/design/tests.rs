@@ -1,9 +1,23 @@
+//! Cuts and generations worked by hand, and a variant from rule to sale.
+
 use bevy_ecs::prelude::World;
 use bevy_ecs::system::RunSystemOnce;
 
+use super::cuts::{BANDWIDTH, COMPUTE, EVERYTHING, INTERCONNECT, attributes, cut, effort, worth};
+use super::generations::{interval, next_generation};
+use super::variants::annuity;
 use super::*;
-use crate::entities::rule::Bound;
-use crate::entities::rule::fixtures::{blank, book, catalogue, chip, h100, minima, row, rule};
+use crate::entities::chip::{Attribute, Origin};
+use crate::entities::chronicle::Chronicle;
+use crate::entities::country::Country;
+use crate::entities::ledger::Ledger;
+use crate::entities::rule::fixtures::{book, catalogue, chip, h100, minima, row, rule};
+use crate::entities::rule::{Bound, Clause, Treatment};
+use crate::entities::vendor::{Sales, Vendor};
+use crate::entities::{Clock, Roster, Settings, Switches};
+use crate::metric::Readings;
+use crate::random::Luck;
+use crate::schema::blank;
 
 fn parameters() -> DesignParameters {
     DesignParameters::from_values(&mut |name| {

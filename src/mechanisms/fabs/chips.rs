@@ -1,8 +1,17 @@
 //! Chips packaged, finished and fused.
+//!
+//! **Chips started.** Wanted units u = (f + (L + f·c − inventory − work − f)/τ)⁺, f = F·e^(w g c), c = cycle + cover, cut to
+//! the dies, then to the memory, then to the packaging wafers that the vendor has; each cut is shared in proportion
+//! to use × (margin per unit of the scarce part)^m, no SKU above its want. Slots are asked for only
+//! after the first two cuts: a vendor without parts does not hold packaging.
+//!
+//! **Fusing.** A variant that differs from its parent in links alone is a setting made at test: chips of the parent
+//! beyond its own orders become the variant as far as those who ordered it wait, and for a month of its forecast.
 
 use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
-use super::{FabWorks, FabsParameters, Product, at, pour, zero};
+use super::sharing::pour;
+use super::{FabWorks, FabsParameters, Product, at, zero};
 use crate::entities::boards::{ChipMarket, Dock};
 use crate::entities::chip::{Catalogue, Sku};
 use crate::entities::ledger::{Account, Ledger, Outside, Purpose as PaidFor};
@@ -114,7 +123,7 @@ fn memory_of(sku: &Sku, units: Count) -> Count {
 
 /// Cuts `units` of the SKUs in `members` so that Σ units·use ≤ `available`, shared by
 /// use × merit, no SKU above its units.
-pub(super) fn cut(
+fn cut(
     available: f64,
     members: &[(usize, f64, f64)],
     units: &mut [f64],
@@ -141,7 +150,7 @@ pub(super) fn cut(
 /// Weights of [all other SKUs, variants] of a vendor for scarce parts. With c the share of variants in the value `asked`
 /// for and e that of China, for which they are made, in the sales of twelve months, variants are weighted by
 /// `((1 − θ) c + θ e)/c` and the others so that the shares sum to one.
-pub(super) fn turn_and_earn(asked: [f64; 2], sales: &Sales, theta: f64) -> [f64; 2] {
+fn turn_and_earn(asked: [f64; 2], sales: &Sales, theta: f64) -> [f64; 2] {
     let (asked_for, sold) = (asked[0] + asked[1], sales.trailing_usd.iter().sum::<f64>());
     if asked[0] <= 0.0 || asked[1] <= 0.0 || sold <= 0.0 {
         return [1.0, 1.0];
@@ -278,5 +287,47 @@ pub(crate) fn start_chips(
             maths::whole(p.assembly_months) as i32
         };
         parts.in_work.push((sku.vendor, id, clock.now + cycle, n));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendar::Month;
+
+    #[test]
+    fn a_scarce_part_is_shared_by_use_and_merit() {
+        // 120 units of a part; 100 chips that use 1 at merit 1, 100 chips that use 2 at merit 0.5:
+        // weights 100 : 100, so 60 each: 60 chips and 30 chips.
+        let mut units = [100.0, 100.0];
+        cut(120.0, &[(0, 1.0, 1.0), (1, 2.0, 0.5)], &mut units, &mut Default::default());
+        assert_eq!(units, [60.0, 30.0]);
+        // Enough for all: nothing is cut.
+        let mut units = [100.0, 10.0];
+        cut(120.0, &[(0, 1.0, 1.0), (1, 2.0, 0.5)], &mut units, &mut Default::default());
+        assert_eq!(units, [100.0, 10.0]);
+    }
+
+    #[test]
+    fn variants_get_what_their_customers_have_earned() {
+        // Variants ask for 10 of 100, China bought 25 of 100 over a year. At θ = 0.8 they are due 0.2 · 0.1 + 0.8 · 0.25 = 0.22 of the
+        // value: weights 0.78/0.9 and 0.22/0.1, which share 9 : 1 as 78 : 22.
+        let mut sales = Sales::default();
+        sales.book(Month::new(2024, 1), 75.0, 0.0, 1);
+        sales.book(Month::new(2023, 9), 25.0, 25.0, 1);
+        let [others, variants] = turn_and_earn([90.0, 10.0], &sales, 0.8);
+        assert!((others - 0.78 / 0.9).abs() < 1e-12 && (variants - 2.2).abs() < 1e-12);
+        // By orders alone; nobody to share with; nothing sold yet.
+        assert_eq!(turn_and_earn([90.0, 10.0], &sales, 0.0), [1.0, 1.0]);
+        assert_eq!(turn_and_earn([90.0, 0.0], &sales, 0.8), [1.0, 1.0]);
+        assert_eq!(turn_and_earn([90.0, 10.0], &Sales::default(), 0.8), [1.0, 1.0]);
+        // Who bought nothing for a year is not shut out.
+        assert!(turn_and_earn([90.0, 10.0], &closed(), 0.8)[1] > 0.0);
+    }
+
+    fn closed() -> Sales {
+        let mut sales = Sales::default();
+        sales.book(Month::new(2024, 1), 75.0, 0.0, 1);
+        sales
     }
 }

@@ -1,4 +1,19 @@
 //! What comes to lines: capacity, yield, tools, rules, and what vendors receive by other ways.
+//!
+//! **Yield** y = y∞' − (y∞' − y₀)(1 + X/X_ref)^(−b), X wafers since the start, all customers';
+//! y∞' = y∞(1 − b_y·B). Good dies = wafers × gross dies × y × the die's factor.
+//!
+//! **Tools.** Bite of equipment rules B = B₀·withheld·e^(−ℓT) on lines with imported tools; T is the
+//! stock of domestic tools, in annual outputs of January 2022, and grows by
+//! e^(g_T·years)·(1 + p_T·withheld)/12 a month: withholding speeds substitution.
+//!
+//! **Expansion**, with *b* the months of work that vendors want and do not get, per unit of capacity C and pipeline P;
+//! for packaging and memory at least h_b times what vendors plan to need, a month, when capacity ordered now delivers (t months
+//! on: expansion and cycle), beyond C + P: Σ_v w (C + P)(n e^(w_x g (t − h_p))/Σ w (C + P) − 1)⁺:
+//! ordered = min(g_cap(1 − B), η_x(b − b*)⁺ + r·W·u)·(C + P), at most up to
+//! the ceiling, in after the line's lead time (log-normal around it). The second term is the
+//! drive for self-reliance: W the strongest of the three kinds of withholding from the line's country, u its utilisation.
+//! Above `late_above` the later cap holds.
 
 use bevy_ecs::prelude::{Query, Res, ResMut};
 
@@ -216,6 +231,30 @@ fn size(state: &LineState) -> f64 {
     state.capacity + state.pipeline.iter().map(|(_, amount)| amount).sum::<f64>()
 }
 
+impl FabWorks {
+    /// What vendors plan to need of line `l` in `months` beyond what it and its like will then have, a month:
+    /// Σ w S (n e^(w_x g t)/Σ w S − 1)⁺, n their need at the planning horizon, g the trend they believe.
+    fn planned_short(&self, l: usize, size: &[f64], foresight: f64, months: f64) -> f64 {
+        let kind = self.facts[l].kind;
+        let part = match kind {
+            LineKind::Packaging => 0,
+            LineKind::Memory => 1,
+            LineKind::Logic => return 0.0,
+        };
+        let mut short = 0.0;
+        for (v, need) in self.need.iter().enumerate() {
+            let here = self.weight(l, v) * size[l];
+            if here <= 0.0 || need[part] <= 0.0 {
+                continue;
+            }
+            let all: f64 = self.of_kind(kind).map(|k| self.weight(k, v) * size[k]).sum();
+            let then = need[part] * maths::exp(foresight * self.trend[v].max(0.0) * months);
+            short += here * (then / all - 1.0).max(0.0);
+        }
+        short
+    }
+}
+
 /// Books how lines ran, and orders capacity where work waits.
 pub(crate) fn expand(
     clock: Res<Clock>,
@@ -287,5 +326,17 @@ pub(crate) fn expand(
             }
         }
         works.expanding[l] = ordered > 0.0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yield_learns_with_cumulative_wafers() {
+        // 0.6 − 0.35 · (1 + 3)^(−0.5) = 0.6 − 0.175 = 0.425
+        assert!((learned_yield(0.25, 0.6, 3.0, 0.5) - 0.425).abs() < 1e-12);
+        assert_eq!(learned_yield(0.25, 0.6, 0.0, 0.5), 0.25);
     }
 }

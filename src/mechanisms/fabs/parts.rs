@@ -1,4 +1,11 @@
 //! Wafers and memory started, up to what the other parts can use.
+//!
+//! **Starts answer to the scarcest part.** Each die and the memory are ordered up to
+//! (cycle + cover) months of use, use = d · min(φ of the *other* two parts; for dies also what of the need the memory at hand or due
+//! within their cycle and cover meets, where memory takes longer than they do): start =
+//! clip(use + (gap − use)/τ, 0, s·use) a month, gap = use·(cycle + cover) − stock − work in progress. So dies do not
+//! pile up when memory or packaging is short, nor the other way round; and a gap is closed over τ months, because lines
+//! that stand still one month and are overrun the next are nobody's practice.
 
 use bevy_ecs::prelude::{Res, ResMut};
 

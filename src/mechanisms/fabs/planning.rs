@@ -1,4 +1,14 @@
 //! What vendors plan to make, and what of it each part can follow.
+//!
+//! **Plan.** Demand a month of SKU *s*, chips: d = F + max(0, L − inventory − work)/h_b, with F the
+//! smoothed orders (0 from `end` on), L the open orders that the vendor counts on, h_b months to work off
+//! a backlog. A roadmap SKU about to be launched counts with a share q of the vendor's forecast
+//! revenue over its price; the newest one on sale with at least q + (1 − q)·age/T_o of it, because vendors order parts for the
+//! generation that is to take over before its orders show it. A variant being designed counts with the sales on which it
+//! was approved. Orders for SKUs that it beats, beyond
+//! the room that is left to them, are planned as orders for it, in money. All of it times e^(w g h_p): a vendor plans for when the parts ordered now will be used, and believes the
+//! share w of the trend g = clip((S/S̄ − 1)/T, ±g_max) of its forecast revenue S, S̄' = S̄ + (S − S̄)/T. Relative to what the lines can give h_p months ahead (capacity
+//! and pipeline, stocks spread over h_b), φ_pack, φ_mem, φ_die = min(1, possible / Σ d·need).
 
 use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
@@ -253,7 +263,7 @@ pub fn takeover(before: f64, age: i32, months: f64) -> f64 {
 }
 
 /// Follows the trend of vendors' forecast revenue, which stands in `totals`.
-pub(super) fn read_trends(works: &mut FabWorks, p: &FabsParameters) {
+fn read_trends(works: &mut FabWorks, p: &FabsParameters) {
     works.sales_smooth.resize(works.vendors, 0.0);
     works.trend.resize(works.vendors, 0.0);
     let months = p.forecast_trend_months.max(1.0);
@@ -282,4 +292,26 @@ fn good_dies(works: &FabWorks, catalogue: &Catalogue, die: DieId, vendor: usize)
         .map(|l| works.facts[*l].yields)
         .fold(0.0, f64::max);
     row.gross_dies_per_wafer * row.yield_factor * if yields > 0.0 { yields } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vendors_read_a_bounded_trend() {
+        let mut p = FabsParameters::from_values(&mut |_| 0.0);
+        p.forecast_trend_belief = 0.5;
+        p.forecast_trend_months = 6.0;
+        p.forecast_trend_max = 0.1;
+        let mut works = FabWorks { vendors: 2, totals: vec![100.0, 100.0], ..FabWorks::default() };
+        read_trends(&mut works, &p);
+        assert_eq!(works.trend, [0.0, 0.0]);
+        // 130 / 100: 0.3 / 6 = 0.05 a month, half believed; 500 / 100 is cut to 0.1, half believed.
+        works.totals = vec![130.0, 500.0];
+        read_trends(&mut works, &p);
+        assert!((works.trend[0] - 0.025).abs() < 1e-12 && (works.trend[1] - 0.05).abs() < 1e-12);
+        // The level moves a sixth of the way: 105.
+        assert!((works.sales_smooth[0] - 105.0).abs() < 1e-9);
+    }
 }

@@ -9,7 +9,7 @@ use crate::entities::licence::{Application, LicenceBook, Outcome, Quotas};
 use crate::entities::order::{Channel, Clearance, OrderBook};
 use crate::entities::regulator::{Regulator, Stance};
 use crate::entities::rule::Treatment;
-use crate::entities::rule::fixtures::{blank, book, catalogue, chip, h100, minima, row, rule};
+use crate::entities::rule::fixtures::{book, catalogue, chip, h100, minima, row, rule};
 use crate::entities::vendor::{Sales, Vendor};
 use crate::entities::{
     Clock, CountryId, FirmId, RegimeId, RegulatorId, RuleId, Settings, SiteId, SkuId, Switches,
@@ -18,6 +18,7 @@ use crate::entities::{
 use crate::maths;
 use crate::metric::Readings;
 use crate::random::{Luck, Purpose};
+use crate::schema::blank;
 use crate::units::Money;
 
 fn parameters() -> LicensingParameters {

@@ -491,3 +491,36 @@ pub(crate) fn demand_of(
         habit: vec![f64::NEG_INFINITY; options],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::blank;
+
+    fn country(id: &str, bloc: Bloc, tier: i64, ideal_point: f64) -> CountryRow {
+        CountryRow { bloc, tier, ideal_point, ..blank(id) }
+    }
+
+    #[test]
+    fn trust_and_access_follow_blocs_and_votes() {
+        let mut p = MarketParameters::from_values(&mut |_| 1.0);
+        (p.bloc_distance_nonaligned_china, p.ideal_point_weight) = (0.5, 0.1);
+        (p.access_foreign_in_china, p.access_us_in_barred, p.access_china_in_aligned) =
+            (0.1, 0.2, 0.3);
+        let chn = country("chn", Bloc::China, 3, -1.2);
+        let deu = country("deu", Bloc::Allied, 1, 1.2);
+        let ind = country("ind", Bloc::Nonaligned, 2, -0.57);
+        let rus = country("rus", Bloc::Nonaligned, 3, -1.27);
+        let usa = country("usa", Bloc::Us, 0, 2.0);
+        // India to China: 0.5 + 0.1 · |−0.57 + 1.2| = 0.563.
+        assert!((trust_distance(&p, &ind, &chn) - 0.563).abs() < 1e-12);
+        // Germany to the US: no bloc distance, 0.1 · |1.2 − 2.0| = 0.08.
+        assert!((trust_distance(&p, &deu, &usa) - 0.08).abs() < 1e-12);
+        assert_eq!(trust_distance(&p, &chn, &chn), 0.0);
+        assert_eq!(access(&p, &chn, &usa), 0.1);
+        assert_eq!(access(&p, &rus, &usa), 0.2);
+        assert_eq!(access(&p, &rus, &chn), 1.0);
+        assert_eq!(access(&p, &usa, &chn), 0.3);
+        assert_eq!(access(&p, &ind, &usa), 1.0);
+    }
+}

@@ -385,6 +385,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn throughput_has_a_ceiling() {
+        // A = 1000 against a limit of 1000: half the limit.
+        assert!((gain(1000.0, 1000.0) - 500.0).abs() < 1e-9);
+        assert!((gain(1.0, 1e12) - 1.0).abs() < 1e-9);
+        assert!(gain(1e12, 1000.0) <= 1000.0);
+    }
+
+    #[test]
     fn hosts_move_machines_to_open_models_as_demand_comes() {
         let mut p = MarketParameters::from_values(&mut |_| 1.0);
         (p.service_share_adjustment, p.serving_utilisation_target) = (0.03, 0.85);

@@ -1,14 +1,11 @@
 //! Fourteen years of a drawn-up world.
 
-use std::path::Path;
-
 use bevy_ecs::prelude::World;
 
-use super::reference::{parameters, rows};
-use super::world::{home_of, model, month, nations, site, world};
+use super::world::{home_of, model, month, nations, parameters, site, world};
 use crate::calendar::Month;
 use crate::entities::chronicle::Chronicle;
-use crate::entities::firm::{Compute, Finance, Firm, FirmRow, Lab, Purse};
+use crate::entities::firm::{Compute, Finance, Firm, Lab, Purse};
 use crate::entities::ledger::{Account, Ledger, Outside, Purpose};
 use crate::entities::model::{ModelBook, Tier};
 use crate::entities::script::{Script, ShockRow};
@@ -17,6 +14,7 @@ use crate::entities::{Clock, FirmId, Roster, VendorId};
 use crate::maths;
 use crate::mechanisms::finance::{self, FinanceParameters};
 use crate::mechanisms::market::*;
+use crate::mechanisms::reference::reference;
 use crate::metric::{Metric, Readings};
 use crate::units::Money;
 
@@ -145,9 +143,7 @@ fn rest_of_the_month(world: &mut World, fleet: &mut [f64], spare: &mut [f64]) {
 /// Scripted events that the market reads.
 fn money_events() -> Vec<ShockRow> {
     use crate::entities::script::ShockKind::{Awareness, DemandGrowth, TokenPrice};
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("worlds/reference");
-    let file = if folder.join("events.csv").exists() { "events.csv" } else { "events.market.csv" };
-    let mut shocks = rows::<ShockRow>(file);
+    let mut shocks = reference().events.clone();
     shocks.retain(|shock| matches!(shock.kind, Awareness | DemandGrowth | TokenPrice));
     shocks
 }
@@ -155,7 +151,7 @@ fn money_events() -> Vec<ShockRow> {
 /// A decade and a half of a drawn-up world: the trajectories that the two rooms must not lose.
 #[test]
 fn fourteen_years_without_a_bust() {
-    let firms = rows::<FirmRow>("firms.csv");
+    let firms = reference().firms.clone();
     let countries = nations();
     let mut world = world(&firms, &countries, parameters());
     let mut script = Script { shocks: money_events(), ..Script::default() };

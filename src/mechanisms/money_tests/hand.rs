@@ -1,39 +1,12 @@
 //! A market worked by hand.
 
-use super::reference::parameters;
-use super::world::{model, month, nations, paid, two_firms, world};
+use super::world::{model, month, nations, paid, parameters, two_firms, world};
 use crate::entities::Roster;
 use crate::entities::boards::Offers;
 use crate::entities::firm::{Compute, Lab};
 use crate::entities::model::{ModelBook, Tier};
 use crate::maths;
 use crate::mechanisms::market::*;
-
-#[test]
-fn throughput_has_a_ceiling() {
-    // A = 1000 against a limit of 1000: half the limit.
-    assert!((offers::gain(1000.0, 1000.0) - 500.0).abs() < 1e-9);
-    assert!((offers::gain(1.0, 1e12) - 1.0).abs() < 1e-9);
-    assert!(offers::gain(1e12, 1000.0) <= 1000.0);
-}
-
-#[test]
-fn trust_and_access_follow_blocs_and_votes() {
-    let mut p = parameters();
-    (p.bloc_distance_nonaligned_china, p.ideal_point_weight) = (0.5, 0.1);
-    let all = nations();
-    let of = |id: &str| all.iter().find(|row| row.id == id).expect("a country");
-    // India to China: 0.5 + 0.1 · |−0.57 + 1.2| = 0.563.
-    assert!((trust_distance(&p, of("ind"), of("chn")) - 0.563).abs() < 1e-12);
-    // Germany to the US: no bloc distance, 0.1 · |1.2 − 2.0| = 0.08.
-    assert!((trust_distance(&p, of("deu"), of("usa")) - 0.08).abs() < 1e-12);
-    assert_eq!(trust_distance(&p, of("chn"), of("chn")), 0.0);
-    assert_eq!(access(&p, of("chn"), of("usa")), p.access_foreign_in_china);
-    assert_eq!(access(&p, of("rus"), of("usa")), p.access_us_in_barred);
-    assert_eq!(access(&p, of("rus"), of("chn")), 1.0);
-    assert_eq!(access(&p, of("usa"), of("chn")), p.access_china_in_aligned);
-    assert_eq!(access(&p, of("ind"), of("usa")), 1.0);
-}
 
 #[test]
 fn costs_prices_and_clearing_by_hand() {

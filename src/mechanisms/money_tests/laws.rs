@@ -2,16 +2,16 @@
 
 use proptest::prelude::*;
 
-use super::reference::{parameters, rows};
-use super::world::{home_of, model, month, nations, paid, site, two_firms, world};
+use super::world::{home_of, model, month, nations, paid, parameters, site, two_firms, world};
 use crate::entities::boards::Offers;
 use crate::entities::country::Demand;
-use crate::entities::firm::{Compute, Finance, FirmRow};
+use crate::entities::firm::{Compute, Finance};
 use crate::entities::ledger::{Account, Ledger, Outside, Purpose};
 use crate::entities::model::{ModelBook, Tier};
 use crate::entities::site::Halls;
 use crate::entities::{Clock, Roster};
 use crate::mechanisms::market::*;
+use crate::mechanisms::reference::reference;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
@@ -26,7 +26,7 @@ proptest! {
     ) {
         let mut p = parameters();
         p.spend_start_usd_year = spend;
-        let firms = rows::<FirmRow>("firms.csv");
+        let firms = reference().firms.clone();
         let countries = nations();
         let mut world = world(&firms, &countries, p);
         let entities = world.resource::<Roster>().firms.clone();

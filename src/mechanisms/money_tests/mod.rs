@@ -1,6 +1,5 @@
 //! Market and finance together.
 //!
-//! - `reference`: tables and parameters of the reference world;
 //! - `world`: a drawn-up world of both rooms, and their month;
 //! - `hand`: a market worked by hand;
 //! - `laws`: laws on random markets;
@@ -9,5 +8,4 @@
 mod decade;
 mod hand;
 mod laws;
-mod reference;
 mod world;

@@ -3,7 +3,6 @@
 use bevy_ecs::prelude::{Schedule, World};
 use bevy_ecs::schedule::IntoScheduleConfigs;
 
-use super::reference::{reference, rows};
 use crate::calendar::Month;
 use crate::entities::boards::{Offers, SELF_HOSTED};
 use crate::entities::chip::Catalogue;
@@ -18,8 +17,14 @@ use crate::entities::vendor::{Vendor, VendorRow};
 use crate::entities::{Clock, CountryId, FirmId, Roster, Settings, SiteId, Switches, VendorId};
 use crate::mechanisms::finance::{self, FinanceParameters};
 use crate::mechanisms::market::*;
+use crate::mechanisms::reference::{parameter, reference};
 use crate::metric::{Metric, Readings};
 use crate::random::{Luck, Purpose as Draw};
+
+/// The market's parameters in the reference world.
+pub(super) fn parameters() -> MarketParameters {
+    MarketParameters::from_values(&mut parameter)
+}
 
 pub(super) fn country(
     id: &str,
@@ -89,7 +94,7 @@ pub(super) fn home_of(firms: &[FirmRow], countries: &[CountryRow]) -> Vec<Countr
 
 /// A world of these firms and countries with everything that both rooms read.
 pub(super) fn world(firms: &[FirmRow], countries: &[CountryRow], p: MarketParameters) -> World {
-    let fp = FinanceParameters::from_values(&mut reference);
+    let fp = FinanceParameters::from_values(&mut parameter);
     let homes = home_of(firms, countries);
     let places: Vec<(CountryId, CountryId)> = homes.iter().map(|h| (*h, *h)).collect();
     let (trading, offers, outlook) = start(&p, countries, firms, &homes, &places);
@@ -199,10 +204,8 @@ pub(super) fn model(id: u32, firm: usize, tier: Tier, quality: f64, per: f64, op
 }
 
 pub(super) fn two_firms() -> Vec<FirmRow> {
-    rows::<FirmRow>("firms.csv")
-        .into_iter()
-        .filter(|row| ["alphabet", "deepseek"].contains(&row.id.as_str()))
-        .collect()
+    let of_two = |row: &&FirmRow| ["alphabet", "deepseek"].contains(&row.id.as_str());
+    reference().firms.iter().filter(of_two).cloned().collect()
 }
 
 /// Money paid in country `c`.

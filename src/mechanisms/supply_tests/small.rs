@@ -4,7 +4,7 @@ use bevy_ecs::prelude::{Entity, World};
 use proptest::prelude::*;
 
 use super::month::{check, make, order, sell, turn};
-use super::world::{START, Tables, blank, build, close, govern};
+use super::world::{START, Tables, build, close, govern};
 use crate::entities::boards::{ChipMarket, Fears, GreyMarkets};
 use crate::entities::chip::{ChipRow, DieRow, Origin};
 use crate::entities::country::{Bloc, CountryRow};
@@ -15,6 +15,7 @@ use crate::entities::rule::{RuleKind, RuleRow, Treatment};
 use crate::entities::script::{ShockKind, ShockRow, StockKind, StockRow};
 use crate::entities::vendor::VendorRow;
 use crate::entities::{FirmId, Roster};
+use crate::schema::blank;
 use crate::units::{Count, Money};
 
 /// Two vendors, three SKUs (one without memory and packaging), three lines.

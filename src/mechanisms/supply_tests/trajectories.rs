@@ -6,7 +6,7 @@ use bevy_ecs::prelude::World;
 use bevy_ecs::system::RunSystemOnce;
 
 use super::month::{check, make, order, run, sell, turn};
-use super::world::{Tables, blank, build, close, loaded, place};
+use super::world::{Tables, build, close, place};
 use crate::calendar::Month;
 use crate::entities::boards::{Dock, Fears, GreyMarkets};
 use crate::entities::chip::{Catalogue, Origin};
@@ -16,12 +16,14 @@ use crate::entities::order::Clearance;
 use crate::entities::rule::Rulebook;
 use crate::entities::script::StockKind;
 use crate::entities::{Clock, FirmId};
+use crate::mechanisms::reference::reference;
 use crate::mechanisms::{allocation, fabs, grey_market, shipping};
 use crate::metric::{Metric, Readings, Scope};
+use crate::schema::blank;
 use crate::units::Count;
 
-fn reference() -> Tables {
-    let world = loaded();
+fn tables() -> Tables {
+    let world = reference();
     let country = |id: &str, bloc| {
         let mut row: CountryRow = blank(id);
         row.bloc = bloc;
@@ -63,7 +65,7 @@ fn trajectories_are_plausible() {
     let metrics = METRICS.get_or_init(|| {
         [fabs::METRICS, allocation::METRICS, grey_market::METRICS, shipping::METRICS].concat()
     });
-    let tables = reference();
+    let tables = tables();
     let mut world = build(&tables);
     let skus = tables.chips.len();
     let rows = [1, 4, tables.vendors.len(), 4, skus, tables.lines.len()];

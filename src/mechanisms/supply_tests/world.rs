@@ -1,8 +1,5 @@
 //! A world of supply, made of tables and with the parameters of the reference world.
 
-use std::path::Path;
-use std::sync::OnceLock;
-
 use bevy_ecs::prelude::World;
 
 use crate::calendar::Month;
@@ -26,44 +23,13 @@ use crate::entities::{
 use crate::mechanisms::allocation::{self, AllocationParameters};
 use crate::mechanisms::fabs::{self, FabsParameters};
 use crate::mechanisms::grey_market::{self, GreyParameters};
+use crate::mechanisms::reference::parameter;
 use crate::metric::Readings;
 use crate::random::Luck;
-use crate::schema::{Kind, Row, Value};
+use crate::schema::blank;
 use crate::units::Money;
-use crate::world::Definition;
 
 pub(super) const START: Month = Month::new(2022, 1);
-
-/// A row whose cells are the lowest that their columns allow.
-pub(super) fn blank<R: Row>(id: &str) -> R {
-    let mut cells = R::COLUMNS.iter().map(|column| match column.kind {
-        _ if column.optional => Value::Missing,
-        Kind::Text | Kind::Id(_) => Value::Text(String::new()),
-        Kind::Number { low, .. } => Value::Number(low.max(0.0)),
-        Kind::Whole { low, .. } => Value::Whole(low.max(0)),
-        Kind::Flag => Value::Flag(false),
-        Kind::Month => Value::Month(START),
-        Kind::Choice(words) => Value::Text(words[0].to_owned()),
-        Kind::Ids(_) | Kind::Words => Value::List(Vec::new()),
-    });
-    R::build(id.to_owned(), &mut cells)
-}
-
-/// The reference world.
-pub(super) fn loaded() -> &'static Definition {
-    static LOADED: OnceLock<Definition> = OnceLock::new();
-    LOADED.get_or_init(|| {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("worlds/reference");
-        let declared = crate::mechanisms::declared_parameters();
-        crate::world::load(&path, &[], &declared).map(|loaded| loaded.definition).unwrap()
-    })
-}
-
-/// The value of a parameter in the reference world.
-pub(super) fn parameter(name: &str) -> f64 {
-    let found = loaded().parameters.iter().find(|row| row.id == name);
-    found.unwrap_or_else(|| panic!("no parameter {name}")).value
-}
 
 pub(super) struct Tables {
     pub(super) countries: Vec<CountryRow>,
