@@ -4,7 +4,7 @@ use bevy_ecs::prelude::{Query, Res, ResMut};
 
 use super::{AllocationParameters, SalesDesk, zero};
 use crate::calendar::Month;
-use crate::entities::chip::{Catalogue, Origin};
+use crate::entities::chip::{Catalogue, Origin, Sku};
 use crate::entities::firm::Firm;
 use crate::entities::licence::Quotas;
 use crate::entities::line::Parts;
@@ -37,6 +37,7 @@ pub(crate) fn roll_over(
     sites: Query<&Site>,
     mut stocks: bevy_ecs::prelude::Local<(Vec<Count>, Vec<Count>)>,
     mut later: bevy_ecs::prelude::Local<Vec<(SkuId, Month)>>,
+    mut superseded: bevy_ecs::prelude::Local<Vec<bool>>,
 ) {
     // What is in stock beyond all that is ordered, and beyond what was ordered so far.
     let (spare, unclaimed) = &mut *stocks;
@@ -65,12 +66,21 @@ pub(crate) fn roll_over(
         return;
     }
     later.sort_by_key(|(id, launch)| (std::cmp::Reverse(*launch), id.0));
+    let supersedes = |new: &Sku, old: &Sku| {
+        new.vendor == old.vendor
+            && new.row.launch > old.row.launch
+            && new.row.tflops_16bit >= old.row.tflops_16bit
+    };
+    superseded.clear();
+    superseded.extend(catalogue.iter().map(|(id, old)| {
+        of_roadmap(id) && later.iter().any(|(id, _)| supersedes(catalogue.sku(*id), old))
+    }));
     for at in 0..book.orders.len() {
         let order = &book.orders[at];
         if order.clearance != Clearance::Pending && !rolled_over(order) {
             unclaimed[order.sku.index()] -= order.open;
         }
-        let waits = order.open > 0 && spare[order.sku.index()] < 0 && of_roadmap(order.sku);
+        let waits = order.open > 0 && spare[order.sku.index()] < 0 && superseded[order.sku.index()];
         let cleared = matches!(order.clearance, Clearance::NotNeeded | Clearance::WithinQuota(_));
         if !waits || !cleared || order.fee != Money::ZERO {
             continue;
@@ -80,13 +90,8 @@ pub(crate) fn roll_over(
             let same_die = catalogue.sku(id).die == old.die;
             if same_die { unclaimed[id.index()] } else { spare[id.index()] }
         };
-        let later_of_vendor = |(id, launch): &&(SkuId, Month)| {
-            let new = catalogue.sku(*id);
-            new.vendor == old.vendor
-                && *launch > old.row.launch
-                && new.row.tflops_16bit >= old.row.tflops_16bit
-                && free(*id) > 0
-        };
+        let later_of_vendor =
+            |(id, _): &&(SkuId, Month)| supersedes(catalogue.sku(*id), old) && free(*id) > 0;
         // Mostly there is none, and who would have to be asked is no question.
         if !later.iter().any(|of| later_of_vendor(&of)) {
             continue;
