@@ -33,6 +33,12 @@ impl Month {
         self.0.div_euclid(3)
     }
 
+    /// Months of its calendar quarter from this one on, itself included.
+    #[must_use]
+    pub const fn months_left_in_quarter(self) -> i32 {
+        3 - self.0.rem_euclid(3)
+    }
+
     /// Whether this is the last month of a calendar quarter.
     #[must_use]
     pub const fn ends_quarter(self) -> bool {

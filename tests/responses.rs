@@ -422,7 +422,7 @@ responses! {
         ],
         then: &[
             Move("series.compute_share_rented", "2024-07", "2026-12", Down, 0.95),
-            Move("firms.bytedance.kappa", "2024-02", "2026-12", Up, 0.005),
+            Move("firms.bytedance.kappa", "2024-02", "2026-12", Up, 0.002),
         ],
         not_before: "2024-01",
         off: &[Set("mechanisms.rental=false")],

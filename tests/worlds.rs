@@ -101,6 +101,30 @@ fn every_world_is_right_and_runs() {
     }
 }
 
+/// Orders that answered to queues, queues that answered to orders, and chips that left in lumps once made a vendor's revenue
+/// of a quarter half or twice that of the last.
+#[test]
+fn a_vendor_sells_from_quarter_to_quarter_about_as_much() {
+    let (kept, _) = run(&load("reference").definition, None);
+    let revenue = kept.panel(Scope::Vendor, "nvidia", "datacentre_revenue_usd").expect("a metric");
+    let from = kept.months.iter().position(|m| *m == Month::new(2027, 1)).expect("in the run");
+    let quarters: Vec<f64> = revenue[from..].chunks(3).map(|months| months.iter().sum()).collect();
+    let changes = quarters.windows(2).map(|pair| frugality::maths::ln(pair[1] / pair[0]).abs());
+    let mean = changes.sum::<f64>() / (quarters.len() - 1) as f64;
+    assert!((0.01..0.25).contains(&mean), "{mean}: {quarters:?}");
+    // Generations after the roadmap are built for their launch.
+    let later = kept.members(Scope::Sku).filter(|id| id.starts_with("nvidia-20"));
+    let mut seen = 0;
+    for id in later {
+        let panel = |metric| kept.panel(Scope::Sku, id, metric).expect("a metric");
+        let Some(launch) = panel("on_sale").iter().position(|flag| *flag == 1.0) else { continue };
+        let started = panel("started_units");
+        assert!(started[launch - 3..launch].iter().any(|n| *n > 0.0), "{id} is not built ahead");
+        seen += 1;
+    }
+    assert!(seen >= 2, "{seen} generations");
+}
+
 #[test]
 fn every_shipped_file_names_its_schema() {
     let mut files: Vec<(PathBuf, &str)> = Vec::new();

@@ -70,33 +70,29 @@ impl Fleet {
         }
     }
 
-    /// Takes out all cohorts of quarters before `quarter`, and shows each.
-    pub fn take_out_before(&mut self, quarter: i32, mut leaves: impl FnMut(&Cohort)) {
+    /// Takes as many chips out of each cohort of a quarter before `quarter`, oldest first, as `leaving` says.
+    pub fn take_out_before(&mut self, quarter: i32, leaving: impl FnMut(&Cohort) -> Count) {
         let old = self.cohorts.partition_point(|cohort| cohort.quarter < quarter);
-        for cohort in self.cohorts.drain(..old) {
-            if let Some(kind) = self.kinds.iter_mut().find(|kind| kind.sku == cohort.sku) {
-                kind.count -= cohort.count;
-                kind.paid -= cohort.paid.times(cohort.count);
-            }
-            leaves(&cohort);
-        }
-        self.kinds.retain(|kind| kind.count > 0);
+        self.take_out_of_first(old, leaving);
     }
 
     /// Takes as many chips out of each cohort, oldest first, as `leaving` says.
-    pub fn take_out(&mut self, mut leaving: impl FnMut(&Cohort) -> Count) {
-        let kinds = &mut self.kinds;
-        self.cohorts.retain_mut(|cohort| {
+    pub fn take_out(&mut self, leaving: impl FnMut(&Cohort) -> Count) {
+        self.take_out_of_first(self.cohorts.len(), leaving);
+    }
+
+    fn take_out_of_first(&mut self, n: usize, mut leaving: impl FnMut(&Cohort) -> Count) {
+        for cohort in &mut self.cohorts[..n] {
             let count = leaving(cohort).min(cohort.count);
             if count > 0 {
                 cohort.count -= count;
-                if let Some(kind) = kinds.iter_mut().find(|kind| kind.sku == cohort.sku) {
+                if let Some(kind) = self.kinds.iter_mut().find(|kind| kind.sku == cohort.sku) {
                     kind.count -= count;
                     kind.paid -= cohort.paid.times(count);
                 }
             }
-            cohort.count > 0
-        });
+        }
+        self.cohorts.retain(|cohort| cohort.count > 0);
         self.kinds.retain(|kind| kind.count > 0);
     }
 
@@ -158,7 +154,16 @@ mod tests {
                 });
                 chips -= leave - left;
                 if count % 7 == 0 {
-                    fleet.take_out_before(quarter - 2, |cohort| chips -= cohort.count);
+                    // Of the youngest of them a half, rounded down.
+                    fleet.take_out_before(quarter - 2, |cohort| {
+                        let whole = cohort.quarter < quarter - 3;
+                        let out = if whole { cohort.count } else { cohort.count / 2 };
+                        chips -= out;
+                        out
+                    });
+                    proptest::prop_assert!(
+                        fleet.cohorts().first().is_none_or(|cohort| cohort.quarter >= quarter - 3)
+                    );
                 }
                 proptest::prop_assert!(fleet.adds_up());
                 let here: Count = fleet.kinds().iter().map(|kind| kind.count).sum();

@@ -15,6 +15,7 @@ use crate::entities::vendor::{Sales, Vendor};
 use crate::entities::{Clock, Roster, SkuId, Switches};
 use crate::maths;
 use crate::random::{Luck, Purpose, Stream, key_of};
+use crate::units::Count;
 
 const QUARTER_MONTHS: f64 = 3.0;
 
@@ -234,11 +235,18 @@ pub(crate) fn retire_chips(
         let quarter = clock.now.quarter();
         let at_a_loss =
             |sku: SkuId| earns.is_finite() && work[sku.index()] * earns < energy[sku.index()];
-        // Most months none leaves: the oldest cohort and the kinds tell.
+        // A cohort came over three months, and goes over three. Whether any goes, the oldest one tells.
         let oldest = quarter - life + 1;
         if halls.fleet.cohorts().first().is_some_and(|cohort| cohort.quarter < oldest) {
+            let months_left = Count::from(clock.now.months_left_in_quarter());
             let retired = &mut retirements.retired;
-            halls.fleet.take_out_before(oldest, |c| retired[c.sku.index()] += c.count);
+            halls.fleet.take_out_before(oldest, |cohort| {
+                let due = cohort.quarter + 1 == oldest;
+                let leave =
+                    if due { -(-cohort.count).div_euclid(months_left) } else { cohort.count };
+                retired[cohort.sku.index()] += leave;
+                leave
+            });
         }
         if halls.fleet.kinds().iter().any(|kind| at_a_loss(kind.sku)) {
             halls.fleet.take_out(|cohort| {

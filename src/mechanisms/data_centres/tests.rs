@@ -260,13 +260,29 @@ fn without_the_power_switch_everything_is_installed() {
 }
 
 #[test]
+fn a_cohort_goes_over_the_months_of_a_quarter_as_it_came() {
+    let mut world = world();
+    let quarter = NOW.quarter();
+    halls(&mut world, 0).fleet = [cohort(0, quarter - 20, 10)].into_iter().collect();
+    let retired: Vec<_> = (0..4)
+        .map(|month| {
+            world.resource_mut::<Clock>().now = NOW + (NOW.months_left_in_quarter() - 3 + month);
+            world.run_system_once(retire_chips).unwrap();
+            world.resource::<Retirements>().retired[0]
+        })
+        .collect();
+    // A third rounded up, half of the rest, the rest.
+    assert_eq!(retired, [4, 7, 10, 10]);
+}
+
+#[test]
 fn chips_retire_by_age_and_when_they_do_not_earn_their_energy() {
     // Life of 60 months: 20 quarters. Energy of 1 kW: 876 kWh-USD a year, 73 a month. At 100 USD an
     // H100e-month the new chip earns 100, the old one 20.
     let mut world = world();
     let quarter = NOW.quarter();
     halls(&mut world, 0).fleet =
-        [cohort(0, quarter - 20, 5), cohort(0, quarter - 19, 7), cohort(1, quarter, 11)]
+        [cohort(0, quarter - 21, 5), cohort(0, quarter - 19, 7), cohort(1, quarter, 11)]
             .into_iter()
             .collect();
     world.run_system_once(retire_chips).unwrap();

@@ -3,14 +3,16 @@
 //! From the vendor's newest generation: every T ± spread months (drawn once by vendor, so that dates are spread),
 //! performance × f, bandwidth × f_b, interconnect × f_c, memory × f_m, power × f_w, unit cost × f_p, price × f_p from what the last
 //! one sells for by then (so what the market did to its price is not forgotten; never below cost × the lowest markup), dies
-//! × f_d (rounded), packages of a wafer × f_k.
+//! × f_d (rounded), packages of a wafer × f_k. It is a new die, of the last one's size on the last one's node, and is announced some
+//! months ahead, so that it can be built for its launch.
 
 use bevy_ecs::prelude::{Query, Res, ResMut};
 
 use super::{DesignBook, DesignParameters, add_sku, sku_of};
 use crate::calendar::Month;
+use crate::entities::DieId;
 use crate::entities::boards::{ChipMarket, Fears};
-use crate::entities::chip::{Catalogue, ChipRow, Origin, Sku};
+use crate::entities::chip::{Catalogue, ChipRow, Die, DieRow, Origin, Sku};
 use crate::entities::chronicle::Chronicle;
 use crate::entities::line::Parts;
 use crate::entities::order::OrderBook;
@@ -21,7 +23,7 @@ use crate::entities::{Clock, Roster};
 use crate::maths;
 use crate::random::{Luck, Purpose, key_of};
 
-/// Makes the next generation of each vendor whose roadmap has run out, when its month comes.
+/// Announces the next generation of each vendor whose roadmap has run out, when its month comes.
 pub(crate) fn continue_roadmaps(
     p: Res<DesignParameters>,
     clock: Res<Clock>,
@@ -57,18 +59,22 @@ pub(crate) fn continue_roadmaps(
                 due
             }
         };
-        if clock.now < due {
+        if due - clock.now > maths::whole(p.generation_notice_months) as i32 {
             continue;
         }
-        let row = next_generation(&p, &vendor.row.id, last, clock.now);
-        let sku = sku_of(row, vendor.id, last, &catalogue, clock.now);
+        let mut row = next_generation(&p, &vendor.row.id, last, due.max(clock.now));
+        row.die.clone_from(&row.id);
+        let die = DieRow { id: row.die.clone(), ..catalogue.dies[last.die.index()].row.clone() };
+        let mut sku = sku_of(row, vendor.id, last, &catalogue, clock.now);
+        sku.die = DieId::at(catalogue.dies.len());
+        catalogue.dies.push(Die { row: die });
         chronicle.log(
             clock.now,
-            "sku_launched",
+            "sku_announced",
             (&vendor.row.id, &sku.id),
             (sku.train_paper, "H100"),
             None,
-            || format!("{} launches {}", vendor.row.name, sku.row.name),
+            || format!("{} announces {}", vendor.row.name, sku.row.name),
         );
         add_sku(
             sku,
@@ -93,17 +99,17 @@ pub(super) fn next_generation(
     p: &DesignParameters,
     vendor: &str,
     sku: &Sku,
-    now: Month,
+    launch: Month,
 ) -> ChipRow {
     let last = &sku.row;
     let unit_cost_usd = last.unit_cost_usd * p.generation_price;
     let dies = maths::whole(last.dies_per_chip as f64 * p.generation_dies).max(1);
     let more_dies = dies as f64 / last.dies_per_chip.max(1) as f64;
     ChipRow {
-        id: format!("{vendor}-{now}"),
-        name: format!("{vendor} generation of {now}"),
-        launch: now,
-        end: Some(now + maths::whole(p.generation_life_months).max(1) as i32),
+        id: format!("{vendor}-{launch}"),
+        name: format!("{vendor} generation of {launch}"),
+        launch,
+        end: Some(launch + maths::whole(p.generation_life_months).max(1) as i32),
         tflops_16bit: last.tflops_16bit * p.generation_performance,
         tops_8bit: last.tops_8bit * p.generation_performance,
         tpp: last.tpp.map(|x| x * p.generation_performance),

@@ -73,6 +73,8 @@ crate::parameters! {
         generation_interval_months,
         /// Largest shift of a vendor's generations, months.
         generation_spread_months,
+        /// Months before its launch in which a generation is announced.
+        generation_notice_months,
         /// Months for which a generation is made.
         generation_life_months,
         /// Factor on performance from one generation to the next, f.

@@ -7,7 +7,8 @@ use super::cuts::{BANDWIDTH, COMPUTE, EVERYTHING, INTERCONNECT, attributes, cut,
 use super::generations::{interval, next_generation};
 use super::variants::annuity;
 use super::*;
-use crate::entities::chip::{Attribute, Origin};
+use crate::entities::DieId;
+use crate::entities::chip::{Attribute, Die, Origin};
 use crate::entities::chronicle::Chronicle;
 use crate::entities::country::Country;
 use crate::entities::ledger::Ledger;
@@ -173,8 +174,8 @@ fn generations_grow_from_the_last_one() {
     assert_eq!(next.origin, Origin::Extrapolated);
 }
 
-#[test]
-fn a_rule_starts_a_project_and_the_project_a_variant_with_its_parents_dies() {
+/// A vendor of one chip at home, and a country that buys from it, before a rule on that chip.
+fn vendor_before_a_rule() -> World {
     let mut world = World::new();
     let a100 = chip("a100", [Some(4992.0), Some(6.04), Some(600.0), Some(2039.0)]);
     let catalogue = catalogue(vec![a100]);
@@ -197,7 +198,6 @@ fn a_rule_starts_a_project_and_the_project_a_variant_with_its_parents_dies() {
     p.design_discount_rate = 0.12;
     (p.demand_smoothing, p.demand_fading) = (0.0, 0.0);
     let luck = Luck::new(1);
-    let start = Month::new(2022, 1);
     let mut designs = opening_book(1, 2);
     designs.demand[0][1] = 200e6;
     world.insert_resource(designs);
@@ -219,23 +219,51 @@ fn a_rule_starts_a_project_and_the_project_a_variant_with_its_parents_dies() {
     world.insert_resource(market);
     world.insert_resource(Retirements { retired: vec![0] });
     world.insert_resource(catalogue);
-    let mut step = |now: Month| {
-        world.insert_resource(Clock { start, now, end: Month::new(2035, 12) });
-        let mut book = world.resource_mut::<Rulebook>();
-        if now >= Month::new(2022, 10) && !book.rules[0].announced {
-            book.rules[0].announced = true;
-            book.rules[0].in_force = true;
-            book.revision += 1;
-        }
-        world.run_system_once(watch_demand).unwrap();
-        world.run_system_once(continue_roadmaps).unwrap();
-        world.run_system_once(finish_variants).unwrap();
-        world.run_system_once(open_and_close_sales).unwrap();
-        world.run_system_once(start_variants).unwrap();
-        let kinds: Vec<_> =
-            world.resource::<Chronicle>().events().iter().map(|e| (e.kind, e.cause)).collect();
-        (kinds, world.resource::<Catalogue>().skus.clone(), world.resource::<Ledger>().sum())
-    };
+    world
+}
+
+/// A month of design: kinds and causes of all events so far, SKUs, and the sum of the ledger.
+fn step(world: &mut World, now: Month) -> (Vec<(&'static str, Option<EventId>)>, Vec<Sku>, i128) {
+    world.insert_resource(Clock { start: Month::new(2022, 1), now, end: Month::new(2035, 12) });
+    let mut book = world.resource_mut::<Rulebook>();
+    if now >= Month::new(2022, 10) && !book.rules[0].announced {
+        book.rules[0].announced = true;
+        book.rules[0].in_force = true;
+        book.revision += 1;
+    }
+    world.run_system_once(watch_demand).unwrap();
+    world.run_system_once(continue_roadmaps).unwrap();
+    world.run_system_once(finish_variants).unwrap();
+    world.run_system_once(open_and_close_sales).unwrap();
+    world.run_system_once(start_variants).unwrap();
+    let kinds: Vec<_> =
+        world.resource::<Chronicle>().events().iter().map(|e| (e.kind, e.cause)).collect();
+    (kinds, world.resource::<Catalogue>().skus.clone(), world.resource::<Ledger>().sum())
+}
+
+#[test]
+fn a_generation_is_announced_ahead_and_has_a_die_of_its_own() {
+    let mut world = vendor_before_a_rule();
+    world.resource_mut::<Catalogue>().dies = vec![Die { row: blank("ga100") }];
+    world.resource_mut::<DesignParameters>().generation_notice_months = 2.0;
+    let launch = Month::new(2022, 6);
+    world.resource_mut::<DesignBook>().next[0] = Some((SkuId(0), launch));
+    assert!(step(&mut world, Month::new(2022, 3)).0.is_empty());
+    let (kinds, skus, _) = step(&mut world, Month::new(2022, 4));
+    assert_eq!(kinds, [("sku_announced", None)]);
+    assert_eq!((skus[1].row.launch, skus[1].on_sale, skus[1].die), (launch, false, DieId(1)));
+    let dies = &world.resource::<Catalogue>().dies;
+    assert_eq!(
+        (dies[1].row.id.as_str(), skus[1].row.die.as_str()),
+        ("nvidia-2022-06", "nvidia-2022-06")
+    );
+    assert!(step(&mut world, launch).1[1].on_sale);
+}
+
+#[test]
+fn a_rule_starts_a_project_and_the_project_a_variant_with_its_parents_dies() {
+    let mut world = vendor_before_a_rule();
+    let mut step = |now| step(&mut world, now);
     // Nothing before the announcement, though the quarter ends.
     assert!(step(Month::new(2022, 9)).0.is_empty());
     let (kinds, _, sum) = step(Month::new(2022, 10));

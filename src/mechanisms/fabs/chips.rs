@@ -212,19 +212,18 @@ pub(crate) fn start_chips(
         if of_vendor().all(|(s, _)| works.units[s] <= 0.0) {
             continue;
         }
-        for d in 0..works.dies {
-            members.clear();
-            members.extend(
-                of_vendor().filter(|(s, sku)| sku.die.index() == d && works.units[*s] > 0.0).map(
-                    |(s, sku)| {
-                        let uses = sku.row.dies_per_chip as f64;
-                        (s, uses, merit(sku, uses, weights))
-                    },
-                ),
-            );
-            if !members.is_empty() {
-                cut(parts.dies[v][d] as f64, &members, &mut works.units, &mut scratch);
+        for (first, of_die) in of_vendor() {
+            let wanted = |(s, sku): &(usize, &Sku)| sku.die == of_die.die && works.units[*s] > 0.0;
+            if of_vendor().find(wanted).is_none_or(|(s, _)| s != first) {
+                continue;
             }
+            members.clear();
+            members.extend(of_vendor().filter(wanted).map(|(s, sku)| {
+                let uses = sku.row.dies_per_chip as f64;
+                (s, uses, merit(sku, uses, weights))
+            }));
+            let dies = parts.dies_of(vendor.id, of_die.die) as f64;
+            cut(dies, &members, &mut works.units, &mut scratch);
         }
         members.clear();
         members.extend(

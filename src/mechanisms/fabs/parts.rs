@@ -96,11 +96,14 @@ fn start_logic(
     for v in 0..vendors {
         for d in 0..dies {
             let rate = works.die_rate[v * dies + d];
+            if rate <= 0.0 {
+                continue;
+            }
             let entitled: f64 = works.die_lines[d]
                 .iter()
                 .map(|l| works.weight(*l, v) * works.facts[*l].capacity)
                 .sum();
-            if rate <= 0.0 || entitled <= 0.0 {
+            if entitled <= 0.0 {
                 continue;
             }
             let cycle = works.die_lines[d]
@@ -155,7 +158,7 @@ fn start_logic(
                 let part = works.weight(l, v) * works.facts[l].capacity / entitled;
                 let amount = maths::whole_carried(
                     want * part * got / wanted,
-                    &mut works.die_rest[v * dies + d],
+                    &mut works.die_rest[d * vendors + v],
                 );
                 if amount > 0 {
                     works.batches.push(Batch {

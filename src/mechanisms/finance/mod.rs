@@ -20,7 +20,7 @@
 //!   spend, `E^e` spend expected a horizon ahead with saturation (`SpendOutlook::expected`), κ shadow
 //!   price of compute, `c R` the capital that core workloads need (`c` kept from the start:
 //!   without it every fleet would shrink until demand for tokens is discovered), `K` AI capital;
-//! - `S` the supply line: money in escrow and unspent over the chip share. Who forgets what is on order orders it
+//! - `S` the supply line: money in escrow over the chip share. Who forgets what is on order orders it
 //!   again (Sterman 1989);
 //! - intensity = AI capex / revenue, rivals = other public firms of the group with a plan: those whose books one can read;
 //! - capped: `AI capex ≤ φ · OCF + debt that may be drawn (+ idle cash and equity on offer, unless

@@ -159,9 +159,8 @@ pub(crate) fn plan_capex(
             others.sort_by(f64::total_cmp);
             f64::midpoint(others[(others.len() - 1) / 2], others[others.len() / 2])
         });
-        // Chips ordered or still to be found, and what will house them.
-        let committed =
-            (purse.escrow + purse.unspent).amount(settings.quantum) / p.chip_share_of_ai_capex;
+        // Chips ordered, and what will house them. What is unspent is taken off below, once.
+        let committed = purse.escrow.amount(settings.quantum) / p.chip_share_of_ai_capex;
         let wanted = desired(&p, f, row.plan_share, expected, purse.kappa, median, committed);
 
         let flow = f.operating_cash_flow_usd_year;

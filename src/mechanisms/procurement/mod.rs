@@ -128,7 +128,7 @@ crate::parameters! {
         power_plan_smoothing_months,
         /// Share of the free power of a site that one order of a month may fill.
         room_pace,
-        /// Months ahead for whose halls chips are ordered at most, however long the queue.
+        /// Months ahead for whose halls chips are ordered, however long the queue.
         order_horizon_months,
     }
 }

@@ -6,7 +6,7 @@
 use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
 use super::access::Access;
-use super::power::{Arrivals, Place, fill, find_rooms, follow_plans};
+use super::power::{Place, fill, find_rooms, follow_plans, look_ahead};
 use super::prices::Prices;
 use super::survey::Candidate;
 use super::{Channels, ProcurementParameters, anticipation, budget, lost};
@@ -45,7 +45,8 @@ struct Desk<'a> {
     plans: &'a mut PowerPlans,
     /// Power that this month's orders would need, MW, `[site]`.
     planned: &'a mut [f64],
-    arrivals: &'a mut Arrivals,
+    /// Power of each site that orders may count on, MW, `[site]`.
+    power_mw: &'a [f64],
     rooms: &'a mut Vec<Place>,
 }
 
@@ -110,10 +111,10 @@ pub(crate) fn place_orders(
         ResMut<PowerPlans>,
     ),
     mut planned: Local<Vec<f64>>,
-    mut scratch: Local<(Vec<Place>, Arrivals)>,
+    mut scratch: Local<(Vec<Place>, Vec<f64>)>,
 ) {
-    let (rooms, arrivals) = &mut *scratch;
-    arrivals.open(roster.sites.len(), p.order_horizon_months);
+    let (rooms, power_mw) = &mut *scratch;
+    look_ahead(clock.now, &p, &roster, &sites, power_mw);
     let channels = &mut *channels;
     channels.placed_usd = [0.0; 7];
     channels.lost_usd = 0.0;
@@ -143,7 +144,7 @@ pub(crate) fn place_orders(
         quotas: &mut quotas,
         plans: &mut plans,
         planned: &mut planned,
-        arrivals,
+        power_mw,
         rooms,
     };
     let mut all = firms.iter_many_mut(&roster.firms);
@@ -291,8 +292,8 @@ fn order_chips(
         spending.carried += money;
         return Money::ZERO;
     }
-    let Desk { book, quotas, plans, planned, arrivals, rooms } = desk;
-    find_rooms(given, firm, own, candidate, plans, arrivals, rooms);
+    let Desk { book, quotas, plans, planned, power_mw, rooms } = desk;
+    find_rooms(given, firm, own, candidate, plans, power_mw, rooms);
     ask_for_power(rooms, wanted, first_offered, planned);
     let mut left = wanted;
     fill(rooms, wanted, |room, units| {

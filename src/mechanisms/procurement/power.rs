@@ -1,6 +1,6 @@
 //! Power: how much of it is spoken for, and where chips still find some.
 //!
-//! Chips go where `power + halls due by delivery, within a horizon − committed` leaves room, each order into a share
+//! Chips go where `power + halls due within the horizon of orders − committed` leaves room, each order into a share
 //! of it (halls are fitted out over months), so that sites fill evenly; what cannot be powered is not ordered, and the
 //! money waits.
 
@@ -81,37 +81,20 @@ pub(crate) struct Place {
     pub fits: i64,
 }
 
-/// Power of halls that open by some month ahead, found out once a month for each site and lead.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Arrivals {
-    leads: usize,
-    /// MW, `[site × leads + lead]`; not a number: not asked yet.
-    mw: Vec<f64>,
-}
-
-impl Arrivals {
-    /// Forgets last month's.
-    pub fn open(&mut self, sites: usize, horizon_months: f64) {
-        self.leads = maths::whole(horizon_months.ceil()).max(0) as usize + 1;
-        self.mw.clear();
-        self.mw.resize(sites * self.leads, f64::NAN);
-    }
-
-    /// What opens at site `at` within `ahead` months of `now`, MW.
-    fn by(&mut self, at: usize, ahead: i64, now: Month, halls: &Halls) -> f64 {
-        let add_up = || {
-            let by = now + ahead as i32;
-            halls.building.iter().take_while(|(month, _)| *month <= by).map(|(_, mw)| mw).sum()
-        };
-        let Some(lead) = usize::try_from(ahead).ok().filter(|lead| *lead < self.leads) else {
-            return add_up();
-        };
-        let known = &mut self.mw[at * self.leads + lead];
-        if known.is_nan() {
-            *known = add_up();
-        }
-        *known
-    }
+/// Power of each site once the halls due within the horizon of orders are open, MW, `[site]`.
+pub(super) fn look_ahead(
+    now: Month,
+    p: &ProcurementParameters,
+    roster: &Roster,
+    sites: &Query<(&Site, &Halls)>,
+    power_mw: &mut Vec<f64>,
+) {
+    let by = now + maths::whole(p.order_horizon_months) as i32;
+    power_mw.clear();
+    power_mw.extend(sites.iter_many(&roster.sites).flatten().map(|(_, halls)| {
+        let due = halls.building.iter().take_while(|(month, _)| *month <= by);
+        halls.power_mw + due.map(|(_, mw)| mw).sum::<f64>()
+    }));
 }
 
 /// The firm's sites that may take a candidate's chips, with the power that will be free on delivery.
@@ -121,18 +104,16 @@ pub(super) fn find_rooms(
     own: &[usize],
     candidate: &Candidate,
     plans: &PowerPlans,
-    arrivals: &mut Arrivals,
+    power_mw: &[f64],
     rooms: &mut Vec<Place>,
 ) {
     let &Given { p, switches, access, .. } = given;
     let sku = given.catalogue.sku(candidate.sku);
     rooms.clear();
-    let ahead = candidate.lead_months.min(p.order_horizon_months);
-    let ahead = maths::whole(ahead.ceil());
     let offshore = candidate.channel == Channel::Offshore;
     let pairs = access.pairs_of_sites(firm.id);
     for (at, pair) in own.iter().copied().zip(pairs) {
-        let Ok((site, halls)) = given.sites.get(given.roster.sites[at]) else { continue };
+        let Ok((site, _)) = given.sites.get(given.roster.sites[at]) else { continue };
         let at_home = site.country == firm.home;
         if !candidate.pooled && at_home == offshore {
             continue;
@@ -144,9 +125,8 @@ pub(super) fn find_rooms(
         if access.open(rule, firm.id, given.rulebook) <= 1.0 - p.denial_closes {
             continue;
         }
-        let due = arrivals.by(at, ahead, given.now, halls);
         let committed_mw = plans.committed_mw.get(at).copied().unwrap_or(0.0);
-        let power_mw = halls.power_mw + due;
+        let power_mw = power_mw[at];
         let room_mw =
             if switches.power { p.room_pace * (power_mw - committed_mw) } else { f64::INFINITY };
         rooms.push(Place {

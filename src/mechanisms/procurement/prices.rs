@@ -34,8 +34,8 @@ pub(super) struct Prices {
     pub value: Vec<f64>,
     /// Months of queue, `[sku]`.
     pub wait: Vec<f64>,
-    /// (home, captive buyer, attach, software, shipping months), `[vendor]`.
-    pub vendors: Vec<(CountryId, Option<FirmId>, f64, f64, f64)>,
+    /// (home, captive buyer, attach, software), `[vendor]`.
+    pub vendors: Vec<(CountryId, Option<FirmId>, f64, f64)>,
     /// What a buyer adds for one chip, USD, `[vendor]`.
     pub hosts: Vec<f64>,
     pub vendor_ids: Vec<String>,
@@ -63,8 +63,7 @@ impl Prices {
                 self.vendor_ids.push(vendor.row.id.clone());
             }
             let software = vendor.row.software(sales.cumulative_units);
-            let shipping = vendor.row.shipping_months as f64;
-            self.vendors.push((vendor.home, vendor.captive, vendor.row.attach, software, shipping));
+            self.vendors.push((vendor.home, vendor.captive, vendor.row.attach, software));
             self.hosts.push(vendor.row.host_usd);
         }
         self.countries.clear();

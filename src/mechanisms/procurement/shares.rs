@@ -168,7 +168,6 @@ mod tests {
             rule: None,
             share: 0.0,
             pooled: true,
-            lead_months: 0.0,
         };
         let mut p = parameters();
         p.habit_speed = 0.25;

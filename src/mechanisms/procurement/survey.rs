@@ -57,8 +57,6 @@ pub(super) struct Candidate {
     pub share: f64,
     /// Whether it may go to any site of the firm, or only to the home or foreign ones.
     pub pooled: bool,
-    /// Months until a chip ordered now arrives.
-    pub lead_months: f64,
 }
 
 impl Candidate {
@@ -169,7 +167,7 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
             continue;
         }
         let value = prices.value[id.index()];
-        let (vendor_home, captive, attach, _, shipping) = prices.vendors[sku.vendor.index()];
+        let (vendor_home, captive, attach, _) = prices.vendors[sku.vendor.index()];
         let domestic = vendor_home == home;
         let variant = is_variant(sku);
         let rule = access.rule(pairs.start, id);
@@ -242,7 +240,6 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
             rule,
             share: 0.0,
             pooled: !hindered,
-            lead_months: wait + shipping,
         };
         foreign |= !domestic && !variant;
         seen.restricted |= hindered;
@@ -265,7 +262,6 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
                 cost,
                 fee_usd,
                 usd_per_work: (system_usd + fee_usd) / work,
-                lead_months: waits + shipping,
                 ..base.clone()
             });
         }
@@ -346,7 +342,6 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
             rule: seen.rule,
             share: 0.0,
             pooled: false,
-            lead_months: 0.0,
         });
     }
     keep_best(found, from);
