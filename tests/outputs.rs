@@ -226,9 +226,9 @@ fn tables_to_the_byte() {
     assert_eq!(text_of(&documents, "vendors.csv"), "month,id\n");
     assert_eq!(
         text_of(&documents, "events.csv"),
-        "id,month,kind,subject,object,quantity,unit,cause,text\n\
-         0,2022-02,rule_announced,us-bis,chip-rule,,,,\"A rule, \"\"announced\"\"\"\n\
-         1,2022-02,application_denied,b-firm,'=SUM(A1),500,chips,0,'-500 chips\n"
+        "id,month,kind,subject,object,quantity,unit,cause,besides,text\n\
+         0,2022-02,rule_announced,us-bis,chip-rule,,,,,\"A rule, \"\"announced\"\"\"\n\
+         1,2022-02,application_denied,b-firm,'=SUM(A1),500,chips,0,,'-500 chips\n"
     );
     assert_eq!(
         text_of(&documents, "licences.csv"),
@@ -427,14 +427,14 @@ fn complaint(output: &Output, code: i32) -> String {
 }
 
 const EVENTS: &str = "\
-id,month,kind,subject,object,quantity,unit,cause,text
-0,2022-10,rule_announced,us-bis,us-2022-10,,,,The United States control chips.
-1,2022-12,application_filed,nvidia,acme,1000,chips,0,NVIDIA files for Acme.
-2,2023-03,application_denied,nvidia,acme,1000,chips,1,The licence for Acme is denied.
-3,2023-03,plan_cut,acme,h100,2e8,USD,2,Acme cuts its plan.
-4,2023-04,yield_learnt,smic,n2,0.1,share,,Yields rise.
-5,2023-05,application_denied,nvidia,acme,300,chips,0,Another is denied.
-6,2023-06,rule_in_force,us-bis,us-2022-10,,,0,The rule is in force.
+id,month,kind,subject,object,quantity,unit,cause,besides,text
+0,2022-10,rule_announced,us-bis,us-2022-10,,,,,The United States control chips.
+1,2022-12,application_filed,nvidia,acme,1000,chips,0,,NVIDIA files for Acme.
+2,2023-03,application_denied,nvidia,acme,1000,chips,1,,The licence for Acme is denied.
+3,2023-03,plan_cut,acme,h100,2e8,USD,2,0 1,Acme cuts its plan.
+4,2023-04,yield_learnt,smic,n2,0.1,share,,,Yields rise.
+5,2023-05,application_denied,nvidia,acme,300,chips,0,,Another is denied.
+6,2023-06,rule_in_force,us-bis,us-2022-10,,,0,,The rule is in force.
 ";
 
 fn hand_written(name: &str) -> Scratch {
@@ -477,6 +477,8 @@ fn an_event_is_walked_to_its_root_and_its_effects() {
         "\
 #3 2023-03 plan_cut acme → h100, 200 M USD
      Acme cuts its plan.
+     besides: #0 2022-10 rule_announced us-bis → us-2022-10
+     besides: #1 2022-12 application_filed nvidia → acme, 1000 chips
    ← #2 2023-03 application_denied nvidia → acme, 1000 chips
         The licence for Acme is denied.
       ← #1 2022-12 application_filed nvidia → acme, 1000 chips
@@ -554,9 +556,12 @@ fn what_is_not_there_is_said_helpfully() {
     assert!(said(&explain(&scratch, &[])).contains("Events from which most follows\n  #0 "));
     let error = complaint(&frugality(&["explain", "nowhere"]), 2);
     assert!(error.contains("`nowhere` is not a folder"));
-    fs::write(scratch.join("events.csv"), EVENTS.replace(",2,Acme", ",5,Acme")).unwrap();
+    fs::write(scratch.join("events.csv"), EVENTS.replace(",2,0 1,Acme", ",5,0 1,Acme")).unwrap();
     let error = complaint(&explain(&scratch, &[]), 2);
     assert!(error.contains("event 3 names a cause, 5, that is not an earlier event"), "{error}");
+    fs::write(scratch.join("events.csv"), EVENTS.replace(",0 1,Acme", ",0 x,Acme")).unwrap();
+    let error = complaint(&explain(&scratch, &[]), 2);
+    assert!(error.contains("event row 4: besides is `0 x`"), "{error}");
 }
 
 #[test]

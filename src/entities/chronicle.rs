@@ -27,8 +27,19 @@ pub struct Event {
     pub unit: &'static str,
     /// The event without which this one would have been smaller or absent.
     pub cause: Option<EventId>,
+    /// Events that stand behind the cause: without it, they would have brought this about, more or less.
+    pub besides: Vec<EventId>,
     /// One sentence for a person.
     pub text: String,
+}
+
+impl Event {
+    /// The ids of what stands behind the cause, spaces between them.
+    #[must_use]
+    pub fn besides_text(&self) -> String {
+        let ids: Vec<String> = self.besides.iter().map(|EventId(id)| id.to_string()).collect();
+        ids.join(" ")
+    }
 }
 
 /// The log of a run. Ids are given whether or not the log is kept, so that
@@ -57,6 +68,20 @@ impl Chronicle {
         cause: Option<EventId>,
         text: impl FnOnce() -> String,
     ) -> EventId {
+        self.log_besides(month, kind, (subject, object), (quantity, unit), cause, Vec::new, text)
+    }
+
+    /// Logs an event with what stands behind its cause; `besides` and `text` are only made when the log is kept.
+    pub fn log_besides(
+        &mut self,
+        month: Month,
+        kind: &'static str,
+        (subject, object): (&str, &str),
+        (quantity, unit): (f64, &'static str),
+        cause: Option<EventId>,
+        besides: impl FnOnce() -> Vec<EventId>,
+        text: impl FnOnce() -> String,
+    ) -> EventId {
         let id = EventId(self.next);
         self.next += 1;
         if self.keep {
@@ -69,6 +94,7 @@ impl Chronicle {
                 quantity,
                 unit,
                 cause,
+                besides: besides(),
                 text: text(),
             });
         }

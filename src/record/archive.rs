@@ -144,7 +144,7 @@ impl Archive {
             let missing = || format!("{}: no column `{name}`", path.display());
             sheet.column(name).ok_or_else(missing)
         };
-        let [id, month, kind, subject, object, quantity, unit, cause, text] = [
+        let [id, month, kind, subject, object, quantity, unit, cause, besides, text] = [
             named("id")?,
             named("month")?,
             named("kind")?,
@@ -153,6 +153,7 @@ impl Archive {
             named("quantity")?,
             named("unit")?,
             named("cause")?,
+            named("besides")?,
             named("text")?,
         ];
         let mut entries = Vec::with_capacity(sheet.rows.len());
@@ -172,6 +173,10 @@ impl Archive {
                 cause: match row[cause].as_str() {
                     "" => None,
                     id => Some(id.parse().map_err(|_| wrong(cause))?),
+                },
+                besides: {
+                    let ids = row[besides].split_whitespace().map(str::parse);
+                    ids.collect::<Result<_, _>>().map_err(|_| wrong(besides))?
                 },
                 text: row[text].clone(),
             });

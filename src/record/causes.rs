@@ -24,6 +24,8 @@ pub struct Entry {
     pub unit: String,
     /// Id of the cause.
     pub cause: Option<u32>,
+    /// Ids of what stands behind the cause.
+    pub besides: Vec<u32>,
     /// One sentence.
     pub text: String,
 }
@@ -63,7 +65,7 @@ impl Log {
     /// Builds the forest.
     ///
     /// # Errors
-    /// When ids do not ascend, or a cause is missing or not earlier than its effect.
+    /// When ids do not ascend, or a cause, or what stands behind it, is missing or not earlier than its effect.
     pub fn new(entries: Vec<Entry>) -> Result<Self, String> {
         let mut cause = Vec::with_capacity(entries.len());
         let mut effects = vec![Vec::new(); entries.len()];
@@ -83,6 +85,16 @@ impl Log {
                     }
                 },
             };
+            if let Some(id) = entry
+                .besides
+                .iter()
+                .find(|id| entries[..at].binary_search_by_key(*id, |e| e.id).is_err())
+            {
+                return Err(format!(
+                    "event {} names {id} besides its cause, which is not an earlier event",
+                    entry.id
+                ));
+            }
             if let Some(place) = place {
                 effects[place].push(at);
             }
@@ -111,6 +123,7 @@ impl Log {
             quantity: e.quantity,
             unit: e.unit.to_owned(),
             cause: e.cause.map(|EventId(id)| id),
+            besides: e.besides.iter().map(|EventId(id)| *id).collect(),
             text: e.text.clone(),
         };
         Self::new(events.iter().map(entry).collect())
@@ -126,6 +139,11 @@ impl Log {
     #[must_use]
     pub fn find(&self, id: u32) -> Option<usize> {
         self.entries.binary_search_by_key(&id, |e| e.id).ok()
+    }
+
+    /// The positions of what stands behind an entry's cause.
+    pub fn besides(&self, at: usize) -> impl Iterator<Item = usize> {
+        self.entries[at].besides.iter().filter_map(|id| self.find(*id))
     }
 
     /// The position of an entry's cause.
@@ -242,6 +260,7 @@ mod tests {
             quantity,
             unit: "chips".to_owned(),
             cause,
+            besides: Vec::new(),
             text: String::new(),
         }
     }
@@ -265,6 +284,17 @@ mod tests {
         assert_eq!((log.root(3), log.root(4)), (0, 4));
         assert_eq!(log.find(5), Some(4));
         assert_eq!(log.find(4), None);
+    }
+
+    #[test]
+    fn what_stands_behind_a_cause_happened_before() {
+        let mut entries = log().entries().to_vec();
+        entries[3].besides = vec![0, 2];
+        let known = Log::new(entries.clone()).unwrap();
+        assert_eq!(known.besides(3).collect::<Vec<_>>(), [0, 2]);
+        entries[3].besides = vec![5];
+        let refused = Log::new(entries).unwrap_err();
+        assert_eq!(refused, "event 3 names 5 besides its cause, which is not an earlier event");
     }
 
     #[test]

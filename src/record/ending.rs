@@ -83,7 +83,7 @@ pub const MODELS: [Field; 10] = [
 ];
 
 /// The columns of `events.csv`.
-pub const EVENTS: [Field; 9] = [
+pub const EVENTS: [Field; 10] = [
     field("id", "event id", "Number of the event, in order of happening, from 0."),
     field("month", "month", "Month in which it happened."),
     field("kind", "word", "What kind of thing happened: rule_announced, application_denied, …."),
@@ -96,6 +96,12 @@ pub const EVENTS: [Field; 9] = [
         "event id",
         "The event without which this one would have been smaller or absent: always an earlier \
          row; empty for a root.",
+    ),
+    field(
+        "besides",
+        "event ids",
+        "Events that stand behind the cause, between spaces: without it, they would have brought \
+         this one about, more or less. A rule that catches what another catches, for example.",
     ),
     field("text", "text", "One sentence for a person."),
 ];
@@ -256,6 +262,7 @@ impl Ending {
                 .number(e.quantity)
                 .text(e.unit)
                 .word(e.cause.map(|EventId(cause)| cause))
+                .text(&e.besides_text())
                 .text(&e.text);
             csv.end();
         }

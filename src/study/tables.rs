@@ -273,6 +273,7 @@ fn event_rows(texts: &Texts, run_id: u64, kept: &Kept, batch: &mut Batch) {
         next().number(event.quantity);
         next().text(text(event.unit));
         next().whole(event.cause.map(|cause| i64::from(cause.0)));
+        next().text(text(&event.besides_text()));
         next().text(text(&event.text));
     }
 }

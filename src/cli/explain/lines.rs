@@ -36,6 +36,9 @@ pub(super) fn chain(log: &Log, at: usize, margin: &str, text: &mut String) {
         if let Some(said) = sentence(log, place) {
             let _ = writeln!(text, "{indent}     {said}");
         }
+        for behind in log.besides(place) {
+            let _ = writeln!(text, "{indent}     besides: {}", headline(log, behind));
+        }
     }
 }
 

@@ -83,6 +83,34 @@ impl Rulebook {
         found
     }
 
+    /// Rules of `kind` in force that ask something of a delivery of one of `skus`, or would if no other rule were stricter or
+    /// replaced them.
+    pub fn standing(
+        &self,
+        kind: RuleKind,
+        skus: &[SkuId],
+        firm: FirmId,
+        headquarters: CountryId,
+        destination: CountryId,
+    ) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(move |rule| {
+            let catches = |sku: &SkuId| {
+                self.verdicts[rule.id.index()][sku.index()] != Verdict::Free
+                    && !self.exempt(rule, *sku, destination)
+            };
+            answers(rule, kind)
+                && rule.in_force
+                && rule.row.treatment != Treatment::Allow
+                && rule.covers(firm, headquarters, destination)
+                && skus.iter().any(catches)
+        })
+    }
+
+    /// Whether a chip's home takes it out of the reach of `rule`.
+    fn exempt(&self, rule: &Rule, sku: SkuId, destination: CountryId) -> bool {
+        self.sku_home.get(sku.index()).is_some_and(|home| rule.exempts(*home, destination))
+    }
+
     /// Whether `rule` is in force and governs a delivery, whichever others do.
     fn governs(
         &self,
@@ -109,7 +137,7 @@ impl Rulebook {
         headquarters: CountryId,
         destination: CountryId,
     ) -> bool {
-        self.sku_home.get(sku.index()).is_none_or(|h| !rule.exempts(*h, destination))
+        !self.exempt(rule, sku, destination)
             && !self.replaced(rule, sku, firm, headquarters, destination)
     }
 

@@ -82,9 +82,19 @@ fn the_strictest_counts_unless_it_is_replaced_and_home_is_no_export() {
     book.sort_lanes(2);
     assert_eq!(ask(&book, 0, CHN).as_deref(), Some("b"));
     assert_eq!(ask(&book, 1, CHN).as_deref(), Some("a"));
+    // Both stand, also the one that is replaced.
+    let stand = |book: &Rulebook, destination| {
+        let skus = [SkuId(0), SkuId(1)];
+        book.standing(RuleKind::ChipExport, &skus, FirmId(0), CHN, destination)
+            .map(|rule| rule.row.id.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(stand(&book, CHN), ["a", "b"]);
+    assert!(stand(&book, USA).is_empty());
     // A Chinese vendor's chip answers to China.
-    book.sku_home[0] = CHN;
+    book.sku_home.fill(CHN);
     assert_eq!(ask(&book, 0, CHN), None);
+    assert!(stand(&book, CHN).is_empty());
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::entities::chronicle::Chronicle;
 use crate::entities::firm::{Firm, Group};
 use crate::entities::licence::{Application, LicenceBook, Outcome};
 use crate::entities::order::{Clearance, OrderBook};
-use crate::entities::rule::{Rulebook, Treatment};
+use crate::entities::rule::{RuleKind, Rulebook, Treatment};
 use crate::entities::site::Site;
 use crate::entities::vendor::Vendor;
 use crate::entities::{Clock, Roster, Switches};
@@ -97,12 +97,20 @@ pub(crate) fn file_applications(
         };
         let due = if rule.row.treatment == Treatment::Deny { clock.now } else { due };
         let id = licences.applications.len() as u64;
-        let event = chronicle.log(
+        let event = chronicle.log_besides(
             clock.now,
             "application_filed",
             (&who.buyer.row.id, &sku.id),
             (order.open as f64, "chips"),
             rule.event.or(order.cause),
+            || {
+                let (headquarters, destination) = (who.buyer.home, who.site.country);
+                let (kind, sku) = (RuleKind::ChipExport, [order.sku]);
+                book.standing(kind, &sku, order.buyer, headquarters, destination)
+                    .filter(|other| other.id != rule.id)
+                    .filter_map(|other| other.event)
+                    .collect()
+            },
             || {
                 let (vendor, buyer) = (&seller.row.name, &who.buyer.row.name);
                 format!(

@@ -114,7 +114,7 @@ pub(crate) fn price_channels(
         let told = &mut channels.reported[firm.id.index()];
         news::tell_of_imports(
             clock.now,
-            &rulebook,
+            (&rulebook, &channels.prices.on_sale),
             firm,
             (&seen, kappa),
             (&mut channels.closed[firm.id.index()], &mut told.1),
@@ -123,7 +123,7 @@ pub(crate) fn price_channels(
         let demand = outlook.as_ref().and_then(|outlook| outlook.event);
         news::tell_of_price(
             clock.now,
-            &rulebook,
+            (&rulebook, &channels.prices.on_sale),
             firm,
             (&seen, demand),
             (&mut purse, &mut told.0),

@@ -2,14 +2,15 @@
 
 use super::survey::Seen;
 use crate::calendar::Month;
+use crate::entities::SkuId;
 use crate::entities::chronicle::{Chronicle, EventId};
 use crate::entities::firm::{Firm, Purse};
-use crate::entities::rule::Rulebook;
+use crate::entities::rule::{RuleKind, Rulebook};
 
-/// Tells when a firm can no longer, or again, import foreign chips; `closed` is how it stood, `last` what was told.
+/// Tells when a firm can no longer, or again, import foreign chips, of those `on_sale`; `closed` is how it stood, `last` what was told.
 pub(super) fn tell_of_imports(
     now: Month,
-    rulebook: &Rulebook,
+    (rulebook, on_sale): (&Rulebook, &[SkuId]),
     firm: &Firm,
     (seen, kappa): (&Seen, f64),
     (closed, last): (&mut bool, &mut Option<EventId>),
@@ -29,17 +30,32 @@ pub(super) fn tell_of_imports(
         ("imports_opened", "can import foreign chips again")
     };
     let name = &firm.row.name;
-    let id = chronicle.log(now, kind, (&firm.row.id, ""), (kappa, "kappa"), cause, || {
-        format!("{name} {word}; its shadow price of compute is {kappa:.2}")
-    });
+    let besides = || if *closed { standing(rulebook, on_sale, firm, cause) } else { Vec::new() };
+    let said = || format!("{name} {word}; its shadow price of compute is {kappa:.2}");
+    let of = (&*firm.row.id, "");
+    let id = chronicle.log_besides(now, kind, of, (kappa, "kappa"), cause, besides, said);
     *last = Some(id);
+}
+
+/// The rules, `cause` apart, that keep chips `on_sale` from a firm's home, or would without the others.
+fn standing(
+    rulebook: &Rulebook,
+    on_sale: &[SkuId],
+    firm: &Firm,
+    cause: Option<EventId>,
+) -> Vec<EventId> {
+    rulebook
+        .standing(RuleKind::ChipExport, on_sale, firm.id, firm.home, firm.home)
+        .filter_map(|rule| rule.event)
+        .filter(|event| Some(*event) != cause)
+        .collect()
 }
 
 /// Tells when the price of compute as a firm feels it has doubled or halved since it was `last` told; `demand` is the
 /// event behind the growth of demand.
 pub(super) fn tell_of_price(
     now: Month,
-    rulebook: &Rulebook,
+    (rulebook, on_sale): (&Rulebook, &[SkuId]),
     firm: &Firm,
     (seen, demand): (&Seen, Option<EventId>),
     (purse, last): (&mut Purse, &mut f64),
@@ -56,12 +72,19 @@ pub(super) fn tell_of_price(
     let (kind, word) =
         if rose { ("compute_dearer", "rises") } else { ("compute_cheaper", "falls") };
     let (name, before) = (&firm.row.name, *last);
-    purse.event =
-        Some(chronicle.log(now, kind, (&firm.row.id, ""), (felt, "kappa"), cause, || {
-            format!(
-                "the shadow price of compute of {name} {word} from {before:.1} to \
-                 {felt:.1} times what it would be without rules and queues"
-            )
-        }));
+    // Whose demand grew, or whom a rule keeps from chips: one names the other.
+    let besides = || {
+        let mut behind = if rose { standing(rulebook, on_sale, firm, cause) } else { Vec::new() };
+        behind.extend(demand.filter(|event| rose && Some(*event) != cause));
+        behind
+    };
+    let said = || {
+        format!(
+            "the shadow price of compute of {name} {word} from {before:.1} to \
+             {felt:.1} times what it would be without rules and queues"
+        )
+    };
+    let of = (&*firm.row.id, "");
+    purse.event = Some(chronicle.log_besides(now, kind, of, (felt, "kappa"), cause, besides, said));
     *last = felt;
 }
