@@ -173,9 +173,10 @@ pub(crate) fn start_chips(
     vendors: Query<(&Vendor, &Sales)>,
     mut members: Local<Vec<(usize, f64, f64)>>,
     mut scratch: Local<[Vec<f64>; 3]>,
+    mut earned: Local<Vec<[f64; 2]>>,
 ) {
     let (works, parts) = (&mut *works, &mut *parts);
-    let mut earned = Vec::with_capacity(works.vendors);
+    earned.clear();
     let skus = catalogue.skus.len();
     works.chip_rest.resize(skus, 0.0);
     zero(&mut works.started, skus);

@@ -15,7 +15,7 @@
 //! drive for self-reliance: W the strongest of the three kinds of withholding from the line's country, u its utilisation.
 //! Above `late_above` the later cap holds.
 
-use bevy_ecs::prelude::{Query, Res, ResMut};
+use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
 use super::{FabWorks, FabsParameters, Facts, at, zero};
 use crate::entities::boards::{Fears, SpendOutlook};
@@ -266,10 +266,11 @@ pub(crate) fn expand(
     mut works: ResMut<FabWorks>,
     mut chronicle: ResMut<Chronicle>,
     mut lines: Query<(&Line, &mut LineState)>,
+    mut sizes: Local<Vec<f64>>,
 ) {
     let works = &mut *works;
-    let sizes: Vec<f64> =
-        lines.iter_many(&roster.lines).flatten().map(|(_, state)| size(state)).collect();
+    sizes.clear();
+    sizes.extend(lines.iter_many(&roster.lines).flatten().map(|(_, state)| size(state)));
     let mut at_work = lines.iter_many_mut(&roster.lines);
     while let Some(Ok((line, mut state))) = at_work.fetch_next() {
         let state = &mut *state;

@@ -147,7 +147,7 @@ pub struct Channels {
     /// Whether all imports of firm i were closed last month; changes are logged.
     closed: Vec<bool>,
     /// Placed this month by channel, USD, in the order of [`Channel`]'s words.
-    placed_usd: [f64; 7],
+    placed_usd: [f64; CHANNELS.len()],
     lost_usd: f64,
     ahead_usd: f64,
     /// Reference cost of the system per H100e of work, `[firm]`.

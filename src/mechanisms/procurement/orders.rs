@@ -9,7 +9,7 @@ use super::access::Access;
 use super::power::{Place, fill, find_rooms, follow_plans, look_ahead};
 use super::prices::Prices;
 use super::survey::Candidate;
-use super::{Channels, ProcurementParameters, anticipation, budget, lost};
+use super::{CHANNELS, Channels, ProcurementParameters, anticipation, budget, lost};
 use crate::calendar::Month;
 use crate::entities::boards::{GreyMarkets, PowerPlans, RentalMarket};
 use crate::entities::chip::{Catalogue, Sku};
@@ -116,7 +116,7 @@ pub(crate) fn place_orders(
     let (rooms, power_mw) = &mut *scratch;
     look_ahead(clock.now, &p, &roster, &sites, power_mw);
     let channels = &mut *channels;
-    channels.placed_usd = [0.0; 7];
+    channels.placed_usd = [0.0; CHANNELS.len()];
     channels.lost_usd = 0.0;
     channels.ahead_usd = 0.0;
     planned.clear();
