@@ -12,7 +12,7 @@ use super::package;
 use super::plan::Plan;
 use super::shard::{Commit, about, path};
 use super::store::{Failed, Scratch, Store, failed, sha256_of, sync_folder};
-use super::table::{Batch, Format, Reader, Writer};
+use super::table::{Audience, Batch, Format, Reader, Writer};
 use super::tables::{self, Table};
 
 /// Cells that a row group holds, about at most.
@@ -115,8 +115,9 @@ pub fn merge(
     }
     for (table, compute) in computed {
         let file = folder.join(format!("{}.{}", table.name, format.ending()));
-        let mut writer = Writer::create(&file, format, &table.columns, &about(plan))
-            .map_err(failed("write", &file))?;
+        let mut writer =
+            Writer::create(&file, format, Audience::People, &table.columns, &about(plan))
+                .map_err(failed("write", &file))?;
         compute(plan, store, &commits, &mut |batch| {
             writer.write(batch).map_err(failed("write", &file))
         })?;
@@ -164,8 +165,8 @@ fn one(
     let file = folder.join(format!("{}.{}", table.name, format.ending()));
     let mut about = about(plan);
     about["table"] = json!(table.name);
-    let mut writer =
-        Writer::create(&file, format, &table.columns, &about).map_err(failed("write", &file))?;
+    let mut writer = Writer::create(&file, format, Audience::People, &table.columns, &about)
+        .map_err(failed("write", &file))?;
     let rows_at_once = (CELLS / table.columns.len()).max(1);
     let mut batch = Batch::new(&table.columns);
     for commit in commits {

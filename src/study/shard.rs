@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use super::plan::Plan;
 use super::run_one::Ran;
 use super::store::{Failed, Scratch, Store, failed, sha256_of};
-use super::table::{Format, Writer};
+use super::table::{Audience, Format, Writer};
 use super::tables::{self, Table, Texts};
 
 /// Marks the record of a shard.
@@ -149,7 +149,8 @@ pub(super) fn write(
     for (table, batch) in tables.iter().zip(tables::rows(plan, texts, &tables, runs)) {
         let file = scratch.file("parquet");
         let write = || {
-            let mut writer = Writer::create(&file, Format::Parquet, &table.columns, &about)?;
+            let mut writer =
+                Writer::create(&file, Format::Parquet, Audience::Program, &table.columns, &about)?;
             writer.write(&batch)?;
             writer.finish()
         };
