@@ -97,7 +97,7 @@ month! {
         licensing::settle_licences, "Books what shipped under licences; lets old ones expire.";
         licensing::file_applications, "Files applications for last month's orders.";
         licensing::decide, "Decides what is due, as far as officers and caps allow.";
-        licensing::publish_odds, "Publishes odds of approval and what caps still leave.";
+        licensing::publish_caps, "Publishes what caps still leave.";
     }
     shortage {
         shortage::price_shortage, "In an experiment, prices the compute that firms may not have more of.";

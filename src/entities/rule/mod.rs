@@ -125,9 +125,6 @@ pub struct Rulebook {
     pub regime_active: Vec<bool>,
     /// Country of each SKU's vendor, `[sku]`; sales at home are no exports.
     pub sku_home: Vec<CountryId>,
-    /// Chance that an application under a rule is approved now, `[rule][sku]`; 1 where no
-    /// officer decides. Written by `licensing`; buyers read it as 1 − risk of denial.
-    pub approval: Vec<Vec<f64>>,
     /// Units that annual caps still leave, `[rule]`; `i64::MAX` where there is none, 0 also where a cap
     /// in performance or of some buyer is used up. Written by `licensing`.
     pub cap_left: Vec<i64>,

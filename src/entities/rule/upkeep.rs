@@ -95,7 +95,6 @@ impl Rulebook {
     /// Adds a rule at the end; its id must be the number of rules so far.
     pub fn add_rule(&mut self, rule: Rule, catalogue: &Catalogue) {
         self.verdicts.push(catalogue.skus.iter().map(|sku| rule.verdict(sku)).collect());
-        self.approval.push(vec![1.0; catalogue.skus.len()]);
         self.cap_left.push(i64::MAX);
         self.catches.push(false);
         let month = rule.row.announced;
@@ -127,9 +126,6 @@ impl Rulebook {
     pub fn add_sku(&mut self, sku: &Sku, home: CountryId) {
         for (rule, verdicts) in self.rules.iter().zip(&mut self.verdicts) {
             verdicts.push(rule.verdict(sku));
-        }
-        for approval in &mut self.approval {
-            approval.push(1.0);
         }
         self.sku_home.push(home);
         self.revision += 1;

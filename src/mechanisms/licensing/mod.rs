@@ -3,7 +3,7 @@
 //! - `standing`: under which rule orders stand, and what becomes of licences;
 //! - `filing`: applications, and how long their review takes;
 //! - `decisions`: what officers and caps let through;
-//! - `odds`: the odds of approval, and what buyers know of them;
+//! - `odds`: the odds of approval, and what caps leave;
 //! - here: what these share.
 //!
 //! Whatever is refused, cut or runs out is taken off the order, and its money goes back to the
@@ -23,7 +23,7 @@ use bevy_ecs::prelude::Query;
 
 pub(crate) use self::decisions::decide;
 pub(crate) use self::filing::file_applications;
-pub(crate) use self::odds::publish_odds;
+pub(crate) use self::odds::publish_caps;
 pub(crate) use self::standing::{reclassify_orders, settle_licences};
 use crate::entities::Roster;
 use crate::entities::firm::{Firm, Purse};
