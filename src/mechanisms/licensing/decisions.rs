@@ -8,7 +8,7 @@
 
 use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
-use super::odds::{chance, log_odds};
+use super::odds::{chance, log_odds, reviewed};
 use super::{
     APPLICATIONS_APPROVED, APPLICATIONS_DENIED, APPLICATIONS_PENDING, APPROVAL_RATE, LICENCE_WAIT,
     LICENCES_LIVE, LicensingParameters, REFUSED_USD, UNITS_LICENSED, UNITS_REFUSED, governing,
@@ -49,7 +49,7 @@ pub(crate) fn decide(
         ResMut<Quotas>,
     ),
     mut chronicle: ResMut<Chronicle>,
-    mut desks: Local<Vec<Desk>>,
+    (mut desks, mut seen): (Local<Vec<Desk>>, Local<Option<u64>>),
     mut readings: ResMut<Readings>,
 ) {
     let (licences, quotas) = (&mut *licences, &mut *quotas);
@@ -65,6 +65,9 @@ pub(crate) fn decide(
         desk.overdue = 0.0;
     }
     let mut tally = Tally::default();
+    // While no rule changes, that which an application was filed under, or was put under last month, governs.
+    let same_rules = *seen == Some(book.revision);
+    *seen = Some(book.revision);
     for at in 0..licences.pending.len() {
         let application = &mut licences.applications[licences.pending[at] as usize];
         let found = open_orders.binary_search_by_key(&application.order, |order| order.id).ok();
@@ -77,7 +80,8 @@ pub(crate) fn decide(
             continue;
         };
         let Some(who) = parties(order, &roster, &firms, &sites) else { continue };
-        let Some(rule) = governing(&book, order, &who) else {
+        let known = same_rules.then(|| &book.rules[application.rule.index()]);
+        let Some(rule) = known.or_else(|| governing(&book, order, &who)) else {
             application.outcome = Outcome::Withdrawn;
             application.conditions = "no longer needed";
             application.decided = Some(now);
@@ -91,15 +95,16 @@ pub(crate) fn decide(
         }
         let Some(desk) = desks.get_mut(rule.issuer.index()) else { continue };
         let sku = catalogue.sku(order.sku);
-        let risk = f64::from(u8::from(who.buyer.row.ownership == Ownership::State));
-        let odds = log_odds(&p, rule, sku, desk.stance, risk).filter(|_| switches.licence_queue);
-        if odds.is_some() {
+        let is_reviewed = switches.licence_queue && reviewed(rule);
+        if is_reviewed {
             if desk.officers <= 0 {
                 desk.overdue += 1.0;
                 continue;
             }
             desk.officers -= 1;
         }
+        let risk = f64::from(u8::from(who.buyer.row.ownership == Ownership::State));
+        let odds = if is_reviewed { log_odds(&p, rule, sku, desk.stance, risk) } else { None };
         let units = application.units.min(order.open);
         let mut granted = units;
         application.odds = 1.0;

@@ -22,6 +22,11 @@ pub(super) fn chance(p: &LicensingParameters, odds: f64) -> f64 {
     p.approval_floor + (1.0 - p.approval_floor) * maths::logistic(odds)
 }
 
+/// Whether officers decide under `rule`.
+pub(super) const fn reviewed(rule: &Rule) -> bool {
+    matches!(rule.row.treatment, Treatment::CaseByCase | Treatment::PresumptionOfDenial)
+}
+
 /// Log-odds of approval, or none where no officer decides.
 pub(super) fn log_odds(
     p: &LicensingParameters,
