@@ -7,7 +7,7 @@
 
 use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
-use super::{governing, parties, take_off};
+use super::{Parties, governing, parties, take_off};
 use crate::entities::chip::Catalogue;
 use crate::entities::chronicle::Chronicle;
 use crate::entities::firm::{Firm, Purse};
@@ -15,7 +15,7 @@ use crate::entities::licence::{LicenceBook, Outcome, Quotas};
 use crate::entities::order::{Clearance, OrderBook};
 use crate::entities::rule::{Rulebook, Treatment};
 use crate::entities::site::Site;
-use crate::entities::{Clock, Roster};
+use crate::entities::{Clock, FirmId, Roster, RuleId};
 
 /// Puts orders under the rules as they stand now: open orders that a new rule governs must apply,
 /// those that none governs any more need not, and licences are revoked by stricter rules.
@@ -31,24 +31,39 @@ pub(crate) fn reclassify_orders(
     mut quotas: ResMut<Quotas>,
     mut chronicle: ResMut<Chronicle>,
     mut seen: Local<Option<u64>>,
+    mut governed: Local<Vec<Option<(FirmId, Option<RuleId>)>>>,
 ) {
     if *seen == Some(book.revision) {
         return;
     }
     *seen = Some(book.revision);
+    let skus = catalogue.skus.len();
+    // The rule that governs a SKU at a site, `[site × skus + sku]`: orders of many months ask the same.
+    governed.clear();
+    governed.resize(roster.sites.len() * skus, None);
     let licences = &mut *licences;
     let OrderBook { orders, shipped, .. } = &mut *orders;
     for order in orders {
-        let Some(who) = parties(order, &roster, &firms, &sites) else { continue };
-        let rule = governing(&book, order, &who);
-        match (order.clearance, rule) {
+        let at = order.site.index() * skus + order.sku.index();
+        let rule = match governed.get(at).copied().flatten() {
+            Some((buyer, rule)) if buyer == order.buyer => rule,
+            _ => {
+                let Some(who) = parties(order, &roster, &firms, &sites) else { continue };
+                let rule = governing(&book, order, &who).map(|rule| rule.id);
+                governed[at] = Some((order.buyer, rule));
+                rule
+            }
+        };
+        match (order.clearance, rule.map(|rule| &book.rules[rule.index()])) {
             (Clearance::WithinQuota(of), Some(rule)) if of == rule.id => {}
             (Clearance::NotNeeded | Clearance::WithinQuota(_), Some(rule)) => {
                 let chip = (order.sku, catalogue.sku(order.sku));
                 let year = clock.now.year();
-                let (home, place) = (who.buyer.home, who.site.country);
+                let asks_notice = |who: Parties| {
+                    book.asks_notice(order.sku, order.buyer, who.buyer.home, who.site.country)
+                };
                 let fits = rule.row.treatment == Treatment::Quota
-                    && !book.asks_notice(order.sku, order.buyer, home, place)
+                    && parties(order, &roster, &firms, &sites).is_some_and(|who| !asks_notice(who))
                     && quotas.draw(rule, order.buyer, chip, order.open, shipped, year);
                 order.clearance =
                     if fits { Clearance::WithinQuota(rule.id) } else { Clearance::Pending };
