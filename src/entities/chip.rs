@@ -133,8 +133,12 @@ impl ChipRow {
     /// former, as generations after 2025 have. Models were trained in 8 bits from 2024 on (DeepSeek-V3).
     #[must_use]
     pub fn training_tflops(&self) -> f64 {
-        self.tflops_16bit.max(0.5 * self.tops_8bit)
+        training_tflops(self.tflops_16bit, self.tops_8bit)
     }
+}
+
+fn training_tflops(tflops_16bit: f64, tops_8bit: f64) -> f64 {
+    tflops_16bit.max(0.5 * tops_8bit)
 }
 
 /// A SKU in the catalogue.
@@ -212,11 +216,22 @@ impl Catalogue {
     /// What a chip with this row does on paper.
     #[must_use]
     pub fn performance(&self, row: &ChipRow) -> Performance {
+        self.performance_of(row.tflops_16bit, row.tops_8bit, row.memory_bandwidth_gbps)
+    }
+
+    /// What a chip of this throughput and memory bandwidth, GB/s, does on paper.
+    #[must_use]
+    pub fn performance_of(
+        &self,
+        tflops_16bit: f64,
+        tops_8bit: f64,
+        memory_bandwidth_gbps: Option<f64>,
+    ) -> Performance {
         let (tops, bandwidth) = self.reference;
         let a = self.serving_exponent;
-        let train = row.training_tflops() / self.reference_tflops;
-        let serve = maths::pow(row.tops_8bit / tops, a)
-            * maths::pow(row.memory_bandwidth_gbps.unwrap_or(0.0) / bandwidth, 1.0 - a);
+        let train = training_tflops(tflops_16bit, tops_8bit) / self.reference_tflops;
+        let serve = maths::pow(tops_8bit / tops, a)
+            * maths::pow(memory_bandwidth_gbps.unwrap_or(0.0) / bandwidth, 1.0 - a);
         Performance { train, serve, work: self.work(train, serve) }
     }
 

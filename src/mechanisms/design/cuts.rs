@@ -7,7 +7,7 @@
 //! ([`crate::entities::chip::Performance`]) `· interconnect^e` relative to the reference chip.
 
 use super::DesignParameters;
-use crate::entities::chip::{Attribute, Catalogue, ChipRow, Origin};
+use crate::entities::chip::{Attribute, Catalogue, ChipRow, Origin, Performance};
 use crate::entities::rule::{Clause, Rule};
 use crate::maths;
 
@@ -42,16 +42,16 @@ pub(super) fn may_meet(clause: &Clause, marketed: bool, chip: &Attributes) -> bo
 
 /// The smallest cut of the attributes in `allowed` that meets no clause, with the attributes cut;
 /// none if there is none.
-pub(super) fn cut(
+pub(super) fn cut<'a>(
     p: &DesignParameters,
-    clauses: &[&Clause],
+    clauses: impl Iterator<Item = &'a Clause> + Clone,
     marketed: bool,
     mut chip: Attributes,
     allowed: usize,
 ) -> Option<(Attributes, usize)> {
     let mut touched = 0;
-    for _ in 0..=2 * clauses.len() {
-        let Some(clause) = clauses.iter().find(|c| may_meet(c, marketed, &chip)) else {
+    for _ in 0..=2 * clauses.clone().count() {
+        let Some(clause) = clauses.clone().find(|c| may_meet(c, marketed, &chip)) else {
             return Some((chip, touched));
         };
         let mut best: Option<(f64, Attribute)> = None;
@@ -103,53 +103,98 @@ pub(super) fn effort(p: &DesignParameters, touched: usize) -> (i32, f64) {
 
 /// Performance that buyers pay for, relative to the reference chip.
 pub(super) fn worth(p: &DesignParameters, row: &ChipRow, catalogue: &Catalogue) -> f64 {
-    let link = row.interconnect_gbps.unwrap_or(0.0).max(1.0);
-    catalogue.performance(row).work * maths::pow(link, p.interconnect_value_exponent)
+    worth_of(p, catalogue.performance(row), row.interconnect_gbps)
 }
 
-/// The row of `parent` with its attributes cut to `chip`.
-pub(super) fn variant_row(
-    p: &DesignParameters,
-    parent: &ChipRow,
-    chip: &Attributes,
+fn worth_of(p: &DesignParameters, does: Performance, interconnect_gbps: Option<f64>) -> f64 {
+    let link = interconnect_gbps.unwrap_or(0.0).max(1.0);
+    does.work * maths::pow(link, p.interconnect_value_exponent)
+}
+
+/// What is left of a chip whose attributes are cut. Many cuts are weighed and few made, so that this is numbers only.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    chip: Attributes,
     touched: usize,
-    rule: &Rule,
-    catalogue: &Catalogue,
-) -> ChipRow {
-    let kept = |new: Option<f64>, old: Option<f64>| match (new, old) {
-        (Some(new), Some(old)) if old > 0.0 => new / old,
-        _ => 1.0,
-    };
-    let compute = kept(chip[0], parent.tpp).min(kept(chip[1], parent.performance_density));
-    let bandwidth = kept(chip[3], parent.memory_bandwidth_gbps);
-    let mut word = String::new();
-    for (which, name) in
+    /// Share of the parent's compute and bandwidth that is kept.
+    compute: f64,
+    bandwidth: f64,
+    tflops_16bit: f64,
+    tops_8bit: f64,
+    /// Performance that buyers pay for.
+    pub worth: f64,
+    /// Price at launch, USD.
+    pub price_usd: f64,
+}
+
+impl Cut {
+    /// `parent`, which is worth `parent_worth`, with its attributes cut to `chip`.
+    pub fn of(
+        p: &DesignParameters,
+        (parent, parent_worth): (&ChipRow, f64),
+        chip: Attributes,
+        touched: usize,
+        catalogue: &Catalogue,
+    ) -> Self {
+        let kept = |new: Option<f64>, old: Option<f64>| match (new, old) {
+            (Some(new), Some(old)) if old > 0.0 => new / old,
+            _ => 1.0,
+        };
+        let compute = kept(chip[0], parent.tpp).min(kept(chip[1], parent.performance_density));
+        let bandwidth = kept(chip[3], parent.memory_bandwidth_gbps);
+        let tflops_16bit = parent.tflops_16bit * compute;
+        let tops_8bit = parent.tops_8bit * compute;
+        let does = catalogue.performance_of(tflops_16bit, tops_8bit, chip[3]);
+        let worth = worth_of(p, does, chip[2]);
+        let share = worth / parent_worth;
+        let price_usd = parent.price_usd * maths::pow(share, p.variant_price_exponent);
+        Self { chip, touched, compute, bandwidth, tflops_16bit, tops_8bit, worth, price_usd }
+    }
+
+    /// Writes the id of the variant of `parent` that answers to `rule`.
+    pub fn write_id(&self, parent: &ChipRow, rule: &Rule, id: &mut String) {
+        id.clear();
+        id.push_str(&parent.id);
+        id.push_str("-cut");
+        for name in self.cut_attributes() {
+            id.push('-');
+            id.push_str(name);
+        }
+        id.push('-');
+        id.push_str(&rule.row.id);
+    }
+
+    fn cut_attributes(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let touched = self.touched;
         [(INTERCONNECT, "interconnect"), (BANDWIDTH, "bandwidth"), (COMPUTE, "compute")]
-    {
-        if touched & which != 0 {
-            word.push('-');
-            word.push_str(name);
+            .into_iter()
+            .filter(move |(which, _)| touched & which != 0)
+            .map(|(_, name)| name)
+    }
+
+    /// The row of the variant of `parent` that answers to `rule`, launched with it.
+    pub fn row(&self, p: &DesignParameters, parent: &ChipRow, rule: &Rule) -> ChipRow {
+        let mut id = String::new();
+        self.write_id(parent, rule, &mut id);
+        let cut: String = self.cut_attributes().flat_map(|name| [" ", name]).collect();
+        ChipRow {
+            id,
+            name: format!("{} cut in{cut} for {}", parent.name, rule.row.id),
+            end: None,
+            tflops_16bit: self.tflops_16bit,
+            tops_8bit: self.tops_8bit,
+            tpp: self.chip[0],
+            performance_density: self.chip[1],
+            interconnect_gbps: self.chip[2],
+            memory_bandwidth_gbps: self.chip[3],
+            hbm_gb: parent.hbm_gb * self.bandwidth,
+            tdp_w: parent.tdp_w * (1.0 - p.variant_power_response * (1.0 - self.compute)),
+            price_usd: self.price_usd,
+            origin: Origin::Designed,
+            parent: Some(parent.id.clone()),
+            caused_by: Some(rule.row.id.clone()),
+            source: "designed in the run".to_owned(),
+            ..parent.clone()
         }
     }
-    let mut row = ChipRow {
-        id: format!("{}-cut{word}-{}", parent.id, rule.row.id),
-        name: format!("{} cut in{} for {}", parent.name, word.replace('-', " "), rule.row.id),
-        end: None,
-        tflops_16bit: parent.tflops_16bit * compute,
-        tops_8bit: parent.tops_8bit * compute,
-        tpp: chip[0],
-        performance_density: chip[1],
-        interconnect_gbps: chip[2],
-        memory_bandwidth_gbps: chip[3],
-        hbm_gb: parent.hbm_gb * bandwidth,
-        tdp_w: parent.tdp_w * (1.0 - p.variant_power_response * (1.0 - compute)),
-        origin: Origin::Designed,
-        parent: Some(parent.id.clone()),
-        caused_by: Some(rule.row.id.clone()),
-        source: "designed in the run".to_owned(),
-        ..parent.clone()
-    };
-    let share = worth(p, &row, catalogue) / worth(p, parent, catalogue);
-    row.price_usd = parent.price_usd * maths::pow(share, p.variant_price_exponent);
-    row
 }

@@ -70,9 +70,8 @@ fn october_2023() -> Vec<Clause> {
 #[test]
 fn october_2022_is_met_by_a_cut_of_interconnect_to_400() {
     let clauses = [minima([Some(4800.0), None, Some(600.0), None])];
-    let clauses: Vec<&Clause> = clauses.iter().collect();
     let a100 = [Some(4992.0), Some(6.04), Some(600.0), Some(2039.0)];
-    let (cut, touched) = cut(&parameters(), &clauses, true, a100, INTERCONNECT).unwrap();
+    let (cut, touched) = cut(&parameters(), clauses.iter(), true, a100, INTERCONNECT).unwrap();
     // 600 · (1 − 1/3) = 400
     assert!((cut[2].unwrap() - 400.0).abs() < 1e-9);
     assert_eq!((cut[0], touched), (Some(4992.0), INTERCONNECT));
@@ -82,11 +81,10 @@ fn october_2022_is_met_by_a_cut_of_interconnect_to_400() {
 #[test]
 fn october_2023_is_met_by_a_cut_of_compute_below_the_notification_tier() {
     let clauses = october_2023();
-    let clauses: Vec<&Clause> = clauses.iter().collect();
     let p = parameters();
     let h100 = attributes(&h100().row);
-    assert!(cut(&p, &clauses, true, h100, INTERCONNECT).is_none());
-    let (cut, touched) = cut(&p, &clauses, true, h100, COMPUTE).unwrap();
+    assert!(cut(&p, clauses.iter(), true, h100, INTERCONNECT).is_none());
+    let (cut, touched) = cut(&p, clauses.iter(), true, h100, COMPUTE).unwrap();
     // 2400 · 0.987 = 2368.8 TPP; density 19.45 · 2368.8 / 15832 = 2.91 < 3.2
     assert!((cut[0].unwrap() - 2368.8).abs() < 0.1, "{cut:?}");
     assert!((cut[1].unwrap() - 2.910).abs() < 0.001, "{cut:?}");
@@ -98,11 +96,10 @@ fn october_2023_is_met_by_a_cut_of_compute_below_the_notification_tier() {
 fn a_bandwidth_clause_on_top_asks_for_a_second_cut() {
     let mut clauses = october_2023();
     clauses.push(minima([None, None, None, Some(1400.0)]));
-    let clauses: Vec<&Clause> = clauses.iter().collect();
     let p = parameters();
     let h100 = attributes(&h100().row);
-    assert!(cut(&p, &clauses, true, h100, COMPUTE).is_none());
-    let (cut, touched) = cut(&p, &clauses, true, h100, COMPUTE | BANDWIDTH).unwrap();
+    assert!(cut(&p, clauses.iter(), true, h100, COMPUTE).is_none());
+    let (cut, touched) = cut(&p, clauses.iter(), true, h100, COMPUTE | BANDWIDTH).unwrap();
     // 1400 · 0.987 = 1381.8
     assert!((cut[3].unwrap() - 1381.8).abs() < 0.1);
     assert_eq!(effort(&p, touched), (4, 150e6));
@@ -112,7 +109,7 @@ fn a_bandwidth_clause_on_top_asks_for_a_second_cut() {
 fn an_unpublished_attribute_cannot_be_cut_below_a_minimum() {
     let clause = minima([None, Some(5.92), None, None]);
     let chip = [Some(9000.0), None, Some(900.0), Some(3000.0)];
-    assert!(cut(&parameters(), &[&clause], true, chip, EVERYTHING).is_none());
+    assert!(cut(&parameters(), [&clause].into_iter(), true, chip, EVERYTHING).is_none());
 }
 
 #[test]

@@ -12,16 +12,16 @@
 //! and the variant is better than the best free chip by some factor; of all cuts that with the largest V −
 //! cost is taken. The variant enters the catalogue at once, so that it is built for its launch. A project ends without a launch when a rule announced meanwhile catches what it designs.
 
-use bevy_ecs::prelude::{Query, Res, ResMut};
+use bevy_ecs::prelude::{Local, Query, Res, ResMut};
 
-use super::cuts::{EVERYTHING, attributes, cut, effort, may_meet, variant_row, worth};
+use super::cuts::{Cut, EVERYTHING, attributes, cut, effort, may_meet, worth};
 use super::{
     DESIGN_COST, DesignBook, DesignParameters, Project, VARIANT_PROJECTS, VARIANT_WORTH, add_sku,
     sku_of,
 };
 use crate::calendar::Month;
 use crate::entities::boards::{ChipMarket, Fears};
-use crate::entities::chip::{Catalogue, ChipRow, Origin};
+use crate::entities::chip::{Catalogue, ChipRow, Origin, Sku};
 use crate::entities::chronicle::Chronicle;
 use crate::entities::ledger::{Account, Ledger, Outside, Purpose};
 use crate::entities::line::Parts;
@@ -29,30 +29,26 @@ use crate::entities::order::OrderBook;
 use crate::entities::rule::{Clause, Rule, RuleKind, Rulebook, Treatment, Verdict, any_clause};
 use crate::entities::site::Retirements;
 use crate::entities::vendor::Vendor;
-use crate::entities::{Clock, CountryId, Roster, Settings, SkuId, Switches};
+use crate::entities::{Clock, CountryId, Roster, RuleId, Settings, SkuId, Switches};
 use crate::maths;
 use crate::metric::Readings;
 use crate::units::Money;
 
-/// Rules that a variant for `country` must stay clear of: announced, not over, licence or notice.
-fn to_avoid<'a>(
-    book: &'a Rulebook,
-    vendor: &Vendor,
-    country: CountryId,
-    now: Month,
-) -> impl Iterator<Item = &'a Rule> {
-    let (home, id) = (vendor.home, vendor.id);
-    book.rules.iter().filter(move |r| {
-        r.row.kind == RuleKind::ChipExport
-            && r.row.treatment >= Treatment::Notify
-            && book.keeps_away(r)
-            && r.is_live(now)
-            && r.firms.is_empty()
-            && !r.clauses.is_empty()
-            && (r.vendors.is_empty() || r.vendors.contains(&id))
-            && r.covers_lane(country, country)
-            && !r.exempts(home, country)
+/// Rules on chips that are announced, not over, and keep some away.
+fn live(book: &Rulebook, now: Month) -> impl Iterator<Item = &Rule> {
+    book.rules.iter().filter(move |rule| {
+        rule.row.kind == RuleKind::ChipExport && rule.is_live(now) && book.keeps_away(rule)
     })
+}
+
+/// Whether a variant of `vendor` for `country` must stay clear of a live rule: it asks for a licence or notice.
+fn to_avoid(rule: &Rule, vendor: &Vendor, country: CountryId) -> bool {
+    rule.row.treatment >= Treatment::Notify
+        && rule.firms.is_empty()
+        && !rule.clauses.is_empty()
+        && (rule.vendors.is_empty() || rule.vendors.contains(&vendor.id))
+        && rule.covers_lane(country, country)
+        && !rule.exempts(vendor.home, country)
 }
 
 /// Starts compliance variants, where they pay.
@@ -69,15 +65,10 @@ pub(crate) fn start_variants(
     mut ledger: ResMut<Ledger>,
     mut chronicle: ResMut<Chronicle>,
     mut readings: ResMut<Readings>,
+    mut scratch: Local<(Vec<RuleId>, String)>,
 ) {
-    let rules = || {
-        let live = book.rules.iter().filter(|rule| {
-            rule.row.kind == RuleKind::ChipExport
-                && rule.is_live(clock.now)
-                && book.keeps_away(rule)
-        });
-        live.map(|rule| (rule.id, rule.in_force))
-    };
+    let (to_stay_clear_of, id) = &mut *scratch;
+    let rules = || live(&book, clock.now).map(|rule| (rule.id, rule.in_force));
     let (skus, watched) = &mut designs.watched;
     let changed = *skus != catalogue.skus.len() || !watched.iter().copied().eq(rules());
     *skus = catalogue.skus.len();
@@ -100,15 +91,19 @@ pub(crate) fn start_variants(
             if demand <= 0.0 {
                 continue;
             }
-            let rules: Vec<&Rule> = to_avoid(&book, vendor, country, clock.now).collect();
-            if rules.is_empty() {
+            to_stay_clear_of.clear();
+            let live = designs.watched.1.iter().map(|(id, _)| &book.rules[id.index()]);
+            let barriers = live.filter(|rule| to_avoid(rule, vendor, country));
+            to_stay_clear_of.extend(barriers.map(|rule| rule.id));
+            if to_stay_clear_of.is_empty() {
                 continue;
             }
-            let clauses: Vec<&Clause> = rules.iter().flat_map(|r| &r.clauses).collect();
-            let found = best_variant(
-                &p, &clock, &catalogue, &designs, vendor, country, demand, &rules, &clauses,
-            );
-            if let Some(Proposal { row, parent, rule, months, cost, sales, surplus }) = found {
+            let barrier = Barrier { book: &book, rules: to_stay_clear_of };
+            let found =
+                best_variant(&p, &catalogue, &designs, vendor, country, demand, barrier, id);
+            if let Some(Proposal { cut, parent, rule, months, cost, sales, surplus }) = found {
+                let mut row = cut.row(&p, &catalogue.sku(parent).row, rule);
+                row.launch = clock.now + months;
                 let money = Money::from_amount(cost, settings.quantum);
                 ledger.pay(
                     Account::Vendor(vendor.id),
@@ -141,9 +136,31 @@ pub(crate) fn start_variants(
     }
 }
 
+/// The rules that a variant must stay clear of.
+#[derive(Clone, Copy)]
+struct Barrier<'a> {
+    book: &'a Rulebook,
+    rules: &'a [RuleId],
+}
+
+impl<'a> Barrier<'a> {
+    fn rules(self) -> impl Iterator<Item = &'a Rule> + Clone {
+        self.rules.iter().map(move |id| &self.book.rules[id.index()])
+    }
+
+    fn clauses(self) -> impl Iterator<Item = &'a Clause> + Clone {
+        self.rules().flat_map(|rule| &rule.clauses)
+    }
+
+    /// Those that catch `chip`.
+    fn catching(self, chip: &Sku) -> impl Iterator<Item = &'a Rule> {
+        self.rules().filter(|rule| any_clause(&rule.clauses, chip) != Verdict::Free)
+    }
+}
+
 /// A variant that would pay.
 struct Proposal<'a> {
-    row: ChipRow,
+    cut: Cut,
     parent: SkuId,
     /// The rule that it answers to.
     rule: &'a Rule,
@@ -155,20 +172,19 @@ struct Proposal<'a> {
     surplus: f64,
 }
 
-/// The variant worth most beyond its cost, if any pays.
+/// The variant worth most beyond its cost, if any pays; `id` is a buffer.
 fn best_variant<'a>(
     p: &DesignParameters,
-    clock: &Clock,
     catalogue: &Catalogue,
     designs: &DesignBook,
     vendor: &Vendor,
     country: CountryId,
     demand: f64,
-    rules: &[&'a Rule],
-    clauses: &[&Clause],
+    barrier: Barrier<'a>,
+    id: &mut String,
 ) -> Option<Proposal<'a>> {
     let free = |row: &ChipRow| {
-        !clauses.iter().any(|c| may_meet(c, row.marketed_for_datacentre, &attributes(row)))
+        !barrier.clauses().any(|c| may_meet(c, row.marketed_for_datacentre, &attributes(row)))
     };
     let mut best_free = 0.0_f64;
     let on_sale = catalogue
@@ -190,43 +206,38 @@ fn best_variant<'a>(
         }
     }
     let mut best: Option<Proposal> = None;
-    for (id, parent) in catalogue.iter() {
+    for (of, parent) in catalogue.iter() {
         if parent.vendor != vendor.id
             || !parent.on_sale
             || !matches!(parent.row.origin, Origin::Roadmap | Origin::Extrapolated)
         {
             continue;
         }
-        let caught = rules
-            .iter()
-            .filter(|r| any_clause(&r.clauses, parent) != Verdict::Free)
-            .max_by_key(|r| (r.row.announced, r.row.treatment, r.id));
+        let catching = barrier.catching(parent);
+        let caught = catching.max_by_key(|r| (r.row.announced, r.row.treatment, r.id));
         let Some(rule) = caught else { continue };
         // Where a licence is as good as granted there is nothing to win by staying below.
-        let barred = rules
-            .iter()
-            .filter(|r| any_clause(&r.clauses, parent) != Verdict::Free)
+        let barred = barrier
+            .catching(parent)
             .map(|r| r.row.odds.map_or(1.0, |odds| 1.0 - maths::logistic(odds)))
             .fold(0.0, f64::max);
         for allowed in 1..=EVERYTHING {
             let marketed = parent.row.marketed_for_datacentre;
-            let Some((chip, touched)) = cut(p, clauses, marketed, attributes(&parent.row), allowed)
-            else {
+            let uncut = attributes(&parent.row);
+            let Some((chip, touched)) = cut(p, barrier.clauses(), marketed, uncut, allowed) else {
                 continue;
             };
             if touched != allowed || touched == 0 {
                 continue;
             }
-            let row = variant_row(p, &parent.row, &chip, touched, rule, catalogue);
-            let performance = worth(p, &row, catalogue);
-            if performance < p.variant_improvement * best_free
-                || catalogue.skus.iter().any(|s| s.id == row.id)
-            {
+            let parent = (&parent.row, designs.worth[of.index()]);
+            let made = Cut::of(p, parent, chip, touched, catalogue);
+            if made.worth < p.variant_improvement * best_free {
                 continue;
             }
-            let margin = (row.price_usd - row.unit_cost_usd) / row.price_usd;
+            let margin = (made.price_usd - parent.0.unit_cost_usd) / made.price_usd;
             let gained = if best_of_all > 0.0 {
-                ((performance - best_free) / best_of_all).max(0.0)
+                ((made.worth - best_free) / best_of_all).max(0.0)
             } else {
                 0.0
             };
@@ -238,10 +249,13 @@ fn best_variant<'a>(
                 * annuity(p.design_discount_rate, months, p.variant_horizon_months);
             let surplus = value - cost;
             if surplus > 0.0 && best.as_ref().is_none_or(|b| surplus > b.surplus) {
-                let mut row = row;
-                row.launch = clock.now + months;
-                let sales = demand * gained / row.price_usd;
-                best = Some(Proposal { row, parent: id, rule, months, cost, sales, surplus });
+                // What there is already is not designed again.
+                made.write_id(parent.0, rule, id);
+                if !catalogue.skus.iter().any(|s| s.id == *id) {
+                    let sales = demand * gained / made.price_usd;
+                    let cut = made;
+                    best = Some(Proposal { cut, parent: of, rule, months, cost, sales, surplus });
+                }
             }
         }
     }
@@ -312,7 +326,8 @@ pub(crate) fn finish_variants(
             continue;
         };
         let chip = attributes(&project.row);
-        let caught = to_avoid(&book, vendor, project.country, clock.now)
+        let caught = live(&book, clock.now)
+            .filter(|rule| to_avoid(rule, vendor, project.country))
             .find(|r| {
                 r.row.treatment >= Treatment::CaseByCase
                     && r.clauses
