@@ -9,7 +9,7 @@ use super::{DEMAND_BEHIND_RULES, DesignBook, DesignParameters};
 use crate::entities::country::{Bloc, Country};
 use crate::entities::firm::Firm;
 use crate::entities::order::OrderBook;
-use crate::entities::rule::{RuleKind, Rulebook, Treatment};
+use crate::entities::rule::{Rule, RuleKind, Rulebook, Treatment};
 use crate::entities::vendor::{Sales, Vendor};
 use crate::entities::{Clock, CountryId, Roster, Settings};
 use crate::metric::Readings;
@@ -29,6 +29,7 @@ pub(crate) fn watch_demand(
     mut readings: ResMut<Readings>,
     mut placed: Local<Vec<Vec<f64>>>,
     mut barred: Local<Vec<bool>>,
+    mut chinese: Local<Vec<bool>>,
 ) {
     let n = roster.countries.len();
     placed.resize_with(roster.vendors.len(), Vec::new);
@@ -48,34 +49,34 @@ pub(crate) fn watch_demand(
         }
     }
     barred.clear();
-    barred.extend((0..n).map(|at| {
-        let country = CountryId::at(at);
-        book.rules.iter().any(|r| {
-            r.in_force
-                && r.row.kind == RuleKind::ChipExport
-                && r.row.treatment >= Treatment::CaseByCase
-                && book.keeps_away(r)
-                && r.covers_lane(country, country)
-        })
-    }));
+    barred.resize(n, false);
+    let bars = |r: &&Rule| {
+        r.in_force
+            && r.row.kind == RuleKind::ChipExport
+            && r.row.treatment >= Treatment::CaseByCase
+            && book.keeps_away(r)
+    };
+    for rule in book.rules.iter().filter(bars) {
+        for (at, barred) in barred.iter_mut().enumerate() {
+            *barred |= rule.covers_lane(CountryId::at(at), CountryId::at(at));
+        }
+    }
+    chinese.clear();
+    let blocs = countries.iter_many(&roster.countries).flatten().map(|country| country.row.bloc);
+    chinese.extend(blocs.map(|bloc| bloc == Bloc::China));
     for ((vendor, sales), country_row) in
         vendors.iter_many(&roster.vendors).flatten().zip(designs.demand.iter_mut())
     {
         country_row.resize(n, 0.0);
         let mut behind_rules = 0.0;
-        for (country, x) in
-            countries.iter_many(&roster.countries).flatten().zip(country_row.iter_mut())
-        {
-            let mut now = placed[vendor.id.index()][country.id.index()];
-            if country.row.bloc == Bloc::China {
-                // Orders that came and went within a month are seen in the year's revenue.
-                let sold = sales.trailing_china_usd.iter().sum::<f64>() / 12.0 / vendor.row.attach;
-                now = now.max(sold);
-            }
-            let barred = barred[country.id.index()];
-            let speed = if barred && now < *x { p.demand_fading } else { p.demand_smoothing };
+        // Orders that came and went within a month are seen in the year's revenue.
+        let sold = sales.trailing_china_usd.iter().sum::<f64>() / 12.0 / vendor.row.attach;
+        let seen = placed[vendor.id.index()].iter().zip(&*chinese).zip(&*barred);
+        for (x, ((now, chinese), barred)) in country_row.iter_mut().zip(seen) {
+            let now = if *chinese { now.max(sold) } else { *now };
+            let speed = if *barred && now < *x { p.demand_fading } else { p.demand_smoothing };
             *x += speed * (now - *x);
-            if barred {
+            if *barred {
                 behind_rules += *x;
             }
         }
