@@ -37,7 +37,7 @@ pub(crate) fn roll_over(
     sites: Query<&Site>,
     mut stocks: bevy_ecs::prelude::Local<(Vec<Count>, Vec<Count>)>,
     mut later: bevy_ecs::prelude::Local<Vec<(SkuId, Month)>>,
-    mut superseded: bevy_ecs::prelude::Local<Vec<bool>>,
+    mut successors: bevy_ecs::prelude::Local<Successors>,
 ) {
     // What is in stock beyond all that is ordered, and beyond what was ordered so far.
     let (spare, unclaimed) = &mut *stocks;
@@ -71,29 +71,32 @@ pub(crate) fn roll_over(
             && new.row.launch > old.row.launch
             && new.row.tflops_16bit >= old.row.tflops_16bit
     };
-    superseded.clear();
-    superseded.extend(catalogue.iter().map(|(id, old)| {
-        of_roadmap(id) && later.iter().any(|(id, _)| supersedes(catalogue.sku(*id), old))
+    // Only what somebody waits for, or comes to, while later ones are given out.
+    let asked_for = |id: SkuId| spare[id.index()] < 0 || unclaimed[id.index()] > 0;
+    successors.list(catalogue.iter().map(|(id, old)| {
+        let asked_for = asked_for(id) && of_roadmap(id);
+        let later = if asked_for { later.as_slice() } else { &[] };
+        later.iter().filter_map(|(id, _)| {
+            let new = catalogue.sku(*id);
+            supersedes(new, old).then_some(Successor { sku: *id, same_die: new.die == old.die })
+        })
     }));
     for at in 0..book.orders.len() {
         let order = &book.orders[at];
         if order.clearance != Clearance::Pending && !rolled_over(order) {
             unclaimed[order.sku.index()] -= order.open;
         }
-        let waits = order.open > 0 && spare[order.sku.index()] < 0 && superseded[order.sku.index()];
+        let waits = order.open > 0 && spare[order.sku.index()] < 0;
         let cleared = matches!(order.clearance, Clearance::NotNeeded | Clearance::WithinQuota(_));
         if !waits || !cleared || order.fee != Money::ZERO {
             continue;
         }
-        let old = catalogue.sku(order.sku);
-        let free = |id: SkuId| {
-            let same_die = catalogue.sku(id).die == old.die;
-            if same_die { unclaimed[id.index()] } else { spare[id.index()] }
+        let free = |of: &Successor| {
+            if of.same_die { unclaimed[of.sku.index()] } else { spare[of.sku.index()] }
         };
-        let later_of_vendor =
-            |(id, _): &&(SkuId, Month)| supersedes(catalogue.sku(*id), old) && free(*id) > 0;
+        let in_stock = || successors.of(order.sku).iter().filter(|of| free(of) > 0);
         // Mostly there is none, and who would have to be asked is no question.
-        if !later.iter().any(|of| later_of_vendor(&of)) {
+        if in_stock().next().is_none() {
             continue;
         }
         let (Ok(buyer), Ok(site)) = (
@@ -111,19 +114,19 @@ pub(crate) fn roll_over(
         // Nobody has to be asked (no rule, or a quota and no notice), and nothing is due: no share of revenue, duty or listing.
         let free_there = |id: SkuId| {
             let due = |rule: &Rule| rule.row.revenue_share + rule.row.duty > 0.0;
-            !there(RuleKind::ChipExport, id).is_some_and(due)
+            let on_export = there(RuleKind::ChipExport, id);
+            !on_export.is_some_and(due)
                 && !there(RuleKind::Tariff, id).is_some_and(due)
                 && there(RuleKind::EntityListing, id).is_none_or(|rule| rule.firms.is_empty())
-                && rule_there(id).is_none_or(|rule| {
-                    rule.row.treatment == Treatment::Quota
-                        && !rulebook.asks_notice(id, order.buyer, buyer.home, site.country)
+                && on_export.is_none_or(|rule| {
+                    rule.row.treatment <= Treatment::Allow
+                        || rule.row.treatment == Treatment::Quota
+                            && !rulebook.asks_notice(id, order.buyer, buyer.home, site.country)
                 })
         };
-        let Some((newer, _)) = later.iter().filter(later_of_vendor).find(|(id, _)| free_there(*id))
-        else {
-            continue;
-        };
-        let (newer, new) = (*newer, catalogue.sku(*newer));
+        let Some(successor) = in_stock().find(|of| free_there(of.sku)) else { continue };
+        let (newer, most) = (successor.sku, free(successor));
+        let (old, new) = (catalogue.sku(order.sku), catalogue.sku(newer));
         let price = Money::from_amount(new.price_usd, settings.quantum);
         let quantum = settings.quantum;
         let attach = order.set_aside.amount(quantum) / order.price.amount(quantum).max(quantum);
@@ -131,7 +134,7 @@ pub(crate) fn roll_over(
         // Neither more money nor more power than was set aside.
         let per_chip = (order.set_aside.amount(quantum) / set_aside.amount(quantum).max(quantum))
             .min(old.row.tdp_w / new.row.tdp_w);
-        let most = free(newer).min((-spare[order.sku.index()]).min(order.open));
+        let most = most.min((-spare[order.sku.index()]).min(order.open));
         let units = maths::whole_below(order.open.min(-spare[order.sku.index()]) as f64 * per_chip)
             .min(most);
         if units <= 0 {
@@ -168,6 +171,39 @@ pub(crate) fn roll_over(
         unclaimed[order.sku.index()] += given_up;
         book.orders[at].open -= given_up;
         book.place(new_order);
+    }
+}
+
+/// A later SKU that may fill orders for an earlier one.
+#[derive(Clone, Copy, Debug)]
+struct Successor {
+    sku: SkuId,
+    /// Whether it carries the same die: then it goes by age, whoever ordered it.
+    same_die: bool,
+}
+
+/// The successors of each SKU.
+#[derive(Debug, Default)]
+pub(crate) struct Successors {
+    all: Vec<Successor>,
+    /// Those of a SKU end here in `all`, and those of the next begin, `[sku]`.
+    ends: Vec<usize>,
+}
+
+impl Successors {
+    /// Lists the successors of every SKU, in order.
+    fn list<I: Iterator<Item = Successor>>(&mut self, of_skus: impl Iterator<Item = I>) {
+        self.all.clear();
+        self.ends.clear();
+        for successors in of_skus {
+            self.all.extend(successors);
+            self.ends.push(self.all.len());
+        }
+    }
+
+    fn of(&self, sku: SkuId) -> &[Successor] {
+        let from = sku.index().checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.all[from..self.ends[sku.index()]]
     }
 }
 
