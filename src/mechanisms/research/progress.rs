@@ -49,6 +49,7 @@ pub(crate) fn advance(
     mut memory: ResMut<ResearchMemory>,
     mut firms: Query<(&Firm, &Compute, &Purse, &mut Lab)>,
     mut felt: Local<Vec<(Option<EventId>, f64)>>,
+    mut public: Local<Vec<Public>>,
 ) {
     let memory = &mut *memory;
     let elapsed = clock.elapsed();
@@ -61,6 +62,7 @@ pub(crate) fn advance(
     }
     let lag_open = lag_months(p.spillover_lag_open);
     let lag_closed = [p.spillover_lag_closed, p.spillover_lag_systems].map(lag_months);
+    memory.publish(elapsed, lag_open, lag_closed, &mut public);
     let source: Option<f64> = distillable(&clock, &p, &frontier, switches.distillation);
 
     // Firms see one another's past only, so that their order cannot be felt.
@@ -115,8 +117,7 @@ pub(crate) fn advance(
         if switches.spillover && lab.input > 0.0 {
             let rate = p.spillover_speed * absorption(lab.input, p.absorption_half_input) * month;
             for (axis, ln_a) in [lab.ln_a_train, lab.ln_a_serve].into_iter().enumerate() {
-                spilt[axis] =
-                    rate * memory.public_gap(elapsed, i, axis, ln_a, lag_open, lag_closed[axis]);
+                spilt[axis] = rate * public_gap(&public, i, axis, ln_a);
             }
         }
         let mut noise = [0.0; AXES];
@@ -162,28 +163,39 @@ pub(crate) fn advance(
     }
 }
 
+/// What others can copy of a developer this month.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Public {
+    firm: usize,
+    /// How much of its technique they can, o.
+    openness: f64,
+    /// ln A when that was news, by axis.
+    ln_a: [f64; AXES],
+}
+
 impl ResearchMemory {
-    /// The widest gap `o_j (ln A_j(t − lag_j) − ln A_i)⁺` over rivals j of firm `i`.
-    fn public_gap(
+    /// Lists what can be copied of whom: the same for all who copy.
+    fn publish(
         &self,
         elapsed: i32,
-        i: usize,
-        axis: usize,
-        ln_a: f64,
         lag_open: i32,
-        lag_closed: i32,
-    ) -> f64 {
-        let mut widest: f64 = 0.0;
-        for j in (0..self.firms).filter(|j| *j != i) {
-            let openness = self.openness[j];
-            if openness <= 0.0 {
-                continue;
-            }
-            let lag = if self.open[j] { lag_open } else { lag_closed };
-            widest = widest.max(openness * (self.ln_a(elapsed, lag, j, axis) - ln_a));
-        }
-        widest
+        lag_closed: [i32; AXES],
+        public: &mut Vec<Public>,
+    ) {
+        public.clear();
+        let copied = (0..self.firms).filter(|firm| self.openness[*firm] > 0.0);
+        public.extend(copied.map(|firm| {
+            let lags = if self.open[firm] { [lag_open; AXES] } else { lag_closed };
+            let ln_a = std::array::from_fn(|axis| self.ln_a(elapsed, lags[axis], firm, axis));
+            Public { firm, openness: self.openness[firm], ln_a }
+        }));
     }
+}
+
+/// The widest gap `o_j (ln A_j(t − lag_j) − ln A_i)⁺` over rivals j of firm `i`.
+fn public_gap(public: &[Public], i: usize, axis: usize, ln_a: f64) -> f64 {
+    let rivals = public.iter().filter(|of| of.firm != i);
+    rivals.map(|of| of.openness * (of.ln_a[axis] - ln_a)).fold(0.0, f64::max)
 }
 
 /// The frontier's capability that can be distilled this month; none in the first month or when off.
