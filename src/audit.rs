@@ -29,7 +29,7 @@ use crate::entities::ledger::Ledger;
 use crate::entities::licence::{LicenceBook, Outcome};
 use crate::entities::line::Parts;
 use crate::entities::order::OrderBook;
-use crate::entities::site::{Halls, Retirements, Site};
+use crate::entities::site::{Halls, Kind, Retirements, Site};
 use crate::entities::{Clock, Roster};
 use crate::metric::{Readings, Scope};
 use crate::units::{Count, Money};
@@ -85,14 +85,14 @@ pub(crate) fn check_books(
     firms: Query<(&Firm, &Purse, &Compute, &Lab, &Finance)>,
     mut first: ResMut<FirstBreach>,
     mut placed: Local<Vec<Count>>,
-    mut escrow: Local<Vec<Money>>,
+    (mut escrow, mut kinds): (Local<Vec<Money>>, Local<Vec<Kind>>),
     mut ended: Local<usize>,
 ) {
     let month = clock.elapsed().unsigned_abs() as usize;
     let found = chips(&roster, &catalogue, &parts, &book, &retirements, &sites, &mut placed)
         .and_then(|()| dies_and_memory(&parts))
         .and_then(|()| money(&ledger))
-        .and_then(|()| actors(month, &roster, &book, &sites, &firms, &mut escrow))
+        .and_then(|()| actors(month, &roster, &book, &sites, &firms, (&mut escrow, &mut kinds)))
         .and_then(|()| papers(&licences, &mut ended))
         .and_then(|()| finite(&readings));
     if let Err((law, entity, left, right)) = found {
@@ -171,7 +171,7 @@ fn actors(
     book: &OrderBook,
     sites: &Query<(&Site, &Halls)>,
     firms: &Query<(&Firm, &Purse, &Compute, &Lab, &Finance)>,
-    escrow: &mut Vec<Money>,
+    (escrow, kinds): (&mut Vec<Money>, &mut Vec<Kind>),
 ) -> Law {
     for (site, halls) in sites.iter_many(&roster.sites).flatten() {
         let allowed = halls.power_mw * (1.0 + ROUNDING) + ROUNDING;
@@ -181,7 +181,7 @@ fn actors(
         equal("no negative cohort", name, negative, false)?;
         // Each site's turn comes once a year.
         if site.id.index() % MONTHS == month % MONTHS {
-            equal("a fleet is the sum of its cohorts", name, halls.fleet.adds_up(), true)?;
+            equal("a fleet is the sum of its cohorts", name, halls.fleet.adds_up(kinds), true)?;
         }
     }
     escrow.clear();
