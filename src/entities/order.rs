@@ -138,12 +138,14 @@ impl OrderBook {
 
     /// Drops orders with nothing open.
     pub fn close_finished(&mut self) {
-        for order in &self.orders {
-            if order.open <= 0 && matches!(order.clearance, Clearance::Licensed { .. }) {
-                self.closed_under_licence.push((order.id, order.shipped));
+        let closed = &mut self.closed_under_licence;
+        self.orders.retain(|order| {
+            let open = order.open > 0;
+            if !open && matches!(order.clearance, Clearance::Licensed { .. }) {
+                closed.push((order.id, order.shipped));
             }
-        }
-        self.orders.retain(|order| order.open > 0);
+            open
+        });
     }
 
     /// Room for one more SKU, at the end.
