@@ -12,10 +12,10 @@ use super::PolicyParameters;
 use super::stance::gap;
 use crate::calendar::Month;
 use crate::entities::boards::{Fears, Frontier};
-use crate::entities::chip::Catalogue;
+use crate::entities::chip::{Catalogue, Sku};
 use crate::entities::regulator::{Regulator, Stance};
-use crate::entities::rule::{Clause, Rule, RuleKind, Rulebook, Treatment, Verdict, any_clause};
-use crate::entities::{Clock, CountryId, Roster, Switches};
+use crate::entities::rule::{Clause, Rule, RuleKind, Rulebook, Treatment, Verdict};
+use crate::entities::{Clock, CountryId, Roster, RuleId, Switches};
 use crate::maths;
 
 /// Chance that a stricter rule comes, from last month's stance and lag.
@@ -80,37 +80,39 @@ fn strict_chip_rule(book: &Rulebook, rule: &Rule, now: Month) -> bool {
         && rule.is_live(now)
 }
 
-/// Rules on chips for firms that no rule names, of a country and delivered there: those that
-/// `count`, and any that could replace them.
-struct Bars<'a> {
-    rules: Vec<&'a Rule>,
-    replacing: Vec<&'a Rule>,
+/// Rules on chips for firms that no rule names, of a country and delivered there, and any that could replace them.
+#[derive(Debug, Default)]
+struct Bars {
+    rules: Vec<RuleId>,
+    replacing: Vec<RuleId>,
 }
 
-impl<'a> Bars<'a> {
-    fn of(book: &'a Rulebook, country: CountryId, count: impl Fn(&Rule) -> bool) -> Self {
+impl Bars {
+    /// Lists those that `count` in `country`.
+    fn list(&mut self, book: &Rulebook, country: CountryId, count: impl Fn(&Rule) -> bool) {
+        self.rules.clear();
+        self.replacing.clear();
         let here = |rule: &&Rule| count(rule) && rule.covers_lane(country, country);
-        Self {
-            rules: book
-                .rules
-                .iter()
-                .filter(|r| r.row.kind == RuleKind::ChipExport && r.firms.is_empty())
-                .filter(here)
-                .collect(),
-            replacing: book.rules.iter().filter(|r| !r.replaces.is_empty()).filter(here).collect(),
+        for rule in book.rules.iter().filter(here) {
+            if rule.row.kind == RuleKind::ChipExport && rule.firms.is_empty() {
+                self.rules.push(rule.id);
+            }
+            if !rule.replaces.is_empty() {
+                self.replacing.push(rule.id);
+            }
         }
     }
 
     /// The strictest treatment of a chip.
     fn treatment_of(&self, book: &Rulebook, sku: usize, country: CountryId) -> Option<Treatment> {
         let mut found: Option<Treatment> = None;
-        for rule in &self.rules {
+        for rule in self.rules.iter().map(|id| &book.rules[id.index()]) {
             if found.is_none_or(|t| rule.row.treatment > t)
                 && book.verdicts[rule.id.index()][sku] != Verdict::Free
                 && book.sku_home.get(sku).is_none_or(|home| !rule.exempts(*home, country))
                 && !self.replacing.iter().any(|other| {
-                    other.replaces.contains(&rule.id)
-                        && book.verdicts[other.id.index()][sku] == Verdict::Controlled
+                    book.rules[other.index()].replaces.contains(&rule.id)
+                        && book.verdicts[other.index()][sku] == Verdict::Controlled
                 })
             {
                 found = Some(rule.row.treatment);
@@ -118,6 +120,20 @@ impl<'a> Bars<'a> {
         }
         found
     }
+}
+
+/// Buffers of [`publish_fears`].
+#[derive(Debug, Default)]
+pub(crate) struct Expected {
+    /// Rules on chips that may refuse a licence.
+    strict: Vec<RuleId>,
+    /// Whether a rule that is not in force yet catches a chip, `[sku]`.
+    to_come: Vec<bool>,
+    /// What each rule would catch if it were tightened, `[rule][sku]`; empty: nobody asked.
+    tightened: Vec<Vec<bool>>,
+    /// What bars chips from a country now, and once all that is announced is in force.
+    now: Bars,
+    later: Bars,
 }
 
 /// What announced rules will catch, and what the feared next rule would; recomputed when a rule or
@@ -132,6 +148,7 @@ pub(crate) fn publish_fears(
     mut fears: ResMut<Fears>,
     mut seen: Local<Option<u64>>,
     mut certain: Local<Vec<bool>>,
+    mut expected: Local<Expected>,
 ) {
     let fears = &mut *fears;
     let now = clock.now;
@@ -147,54 +164,59 @@ pub(crate) fn publish_fears(
                 row.resize(countries, 0.0);
             }
         }
-        let strict: Vec<&Rule> =
-            book.rules.iter().filter(|r| strict_chip_rule(&book, r, now)).collect();
+        let Expected { strict, to_come, tightened, now: now_bars, later: later_bars } =
+            &mut *expected;
+        strict.clear();
+        let of_chips = book.rules.iter().filter(|r| strict_chip_rule(&book, r, now));
+        strict.extend(of_chips.map(|rule| rule.id));
+        let strict = || strict.iter().map(|id| &book.rules[id.index()]);
         // Only what a rule to come catches can be treated worse later.
-        let mut to_come = vec![false; catalogue.skus.len()];
+        to_come.clear();
+        to_come.resize(catalogue.skus.len(), false);
         for rule in book.rules.iter().filter(|r| !r.in_force && r.is_live(now)) {
             for (caught, verdict) in to_come.iter_mut().zip(&book.verdicts[rule.id.index()]) {
                 *caught |= *verdict != Verdict::Free;
             }
         }
         let factor = maths::exp(-p.feared_tightening);
-        // What each rule would catch if it were tightened, `[rule]`; empty: nobody asked.
-        let mut tightened: Vec<Vec<bool>> = vec![Vec::new(); book.rules.len()];
+        tightened.iter_mut().for_each(Vec::clear);
+        tightened.resize_with(book.rules.len(), Vec::new);
         for at in 0..countries {
             let country = CountryId::at(at);
-            let last = strict
-                .iter()
+            let last = strict()
                 .filter(|r| r.covers_lane(country, country))
                 .filter(|r| r.clauses.iter().any(|c| c.bounds.iter().any(|b| b.at_least)))
                 .max_by_key(|r| (r.row.announced, r.id));
             let Some(last) = last else { continue };
             let feared = &mut tightened[last.id.index()];
             if feared.is_empty() {
-                let clauses: Vec<Clause> =
-                    last.clauses.iter().map(|c| floors(c).scaled(factor)).collect();
                 feared.extend(catalogue.skus.iter().map(|chip| {
                     let named = last.vendors.is_empty() || last.vendors.contains(&chip.vendor);
-                    named && any_clause(&clauses, chip) != Verdict::Free
+                    named && last.clauses.iter().any(|clause| may_catch(clause, factor, chip))
                 }));
             }
-            let coming = strict.iter().any(|r| now < r.row.from && r.covers_lane(country, country));
-            let now_bars = Bars::of(&book, country, |r| r.in_force);
-            let coming = coming.then(|| Bars::of(&book, country, |r| r.is_live(now)));
+            let coming = strict().any(|r| now < r.row.from && r.covers_lane(country, country));
+            now_bars.list(&book, country, |r| r.in_force);
+            if coming {
+                later_bars.list(&book, country, |r| r.is_live(now));
+            }
             for (of, feared) in feared.iter().enumerate() {
-                if !feared && (coming.is_none() || !to_come[of]) {
+                let foreign =
+                    book.sku_home.get(of).is_none_or(|home| !last.exempts(*home, country));
+                let feared = *feared && foreign;
+                if !feared && (!coming || !to_come[of]) {
                     continue;
                 }
                 let today = now_bars.treatment_of(&book, of, country);
                 let open = today.is_none_or(|t| t < Treatment::CaseByCase);
-                if let Some(bars) = &coming {
-                    let later = bars.treatment_of(&book, of, country);
+                if coming {
+                    let later = later_bars.treatment_of(&book, of, country);
                     if later > today && later.is_some_and(|t| t >= Treatment::CaseByCase) {
                         fears.announced[of][at] = 1.0;
                         certain[at] = true;
                     }
                 }
-                let foreign =
-                    book.sku_home.get(of).is_none_or(|home| !last.exempts(*home, country));
-                if *feared && open && foreign {
+                if feared && open {
                     fears.feared[of][at] = 1.0;
                 }
             }
@@ -210,9 +232,39 @@ pub(crate) fn publish_fears(
     }
 }
 
-/// The clause without its ceilings.
-fn floors(clause: &Clause) -> Clause {
-    let mut floors = clause.clone();
-    floors.bounds.retain(|bound| bound.at_least);
-    floors
+/// Whether a clause would catch `chip`, or might for all that is published, were its minima `factor` times what they are and
+/// had it no ceilings.
+fn may_catch(clause: &Clause, factor: f64, chip: &Sku) -> bool {
+    let mut minima = clause.bounds.iter().filter(|bound| bound.at_least);
+    clause.marketed_for_datacentre.is_none_or(|m| m == chip.row.marketed_for_datacentre)
+        && minima.all(|bound| {
+            chip.attribute(bound.attribute).is_none_or(|x| x >= bound.threshold * factor)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entities::rule::fixtures::{chip, minima};
+    use crate::entities::rule::{Bound, Verdict};
+
+    proptest::proptest! {
+        /// What a tightened rule may catch is what its clause says, scaled and without ceilings.
+        #[test]
+        fn a_tightened_clause_is_the_clause_with_lower_minima_and_no_ceilings(
+            tpp in proptest::option::of(0.0..8000.0_f64),
+            link in proptest::option::of(0.0..900.0_f64),
+            (tpp_min, link_below) in (0.0..8000.0_f64, 0.0..900.0_f64),
+            (factor, marketed) in (0.1..1.0_f64, proptest::option::of(proptest::bool::ANY)),
+        ) {
+            let mut clause = minima([Some(tpp_min), None, None, None]);
+            clause.marketed_for_datacentre = marketed;
+            let floor = clause.scaled(factor);
+            let attribute = crate::entities::chip::Attribute::Interconnect;
+            clause.bounds.push(Bound { attribute, threshold: link_below, at_least: false });
+            let chip = chip("a", [tpp, None, link, None]);
+            let caught = floor.verdict(&chip) != Verdict::Free;
+            proptest::prop_assert_eq!(may_catch(&clause, factor, &chip), caught);
+        }
+    }
 }
