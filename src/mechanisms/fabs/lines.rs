@@ -107,16 +107,13 @@ pub(crate) fn update_lines(
     zero(&mut works.used, works.lines);
     works.facts.clear();
     works.of_kind.iter_mut().for_each(Vec::clear);
-    if works.die_lines.len() != catalogue.dies.len() {
-        works.die_lines.clear();
-        works.die_lines.resize(catalogue.dies.len(), Vec::new());
-        for (l, (line, _)) in lines.iter_many(&roster.lines).flatten().enumerate() {
-            for (die, makers) in catalogue.dies.iter().zip(&mut works.die_lines) {
-                if line.row.kind == LineKind::Logic && line.row.nodes.contains(&die.row.node) {
-                    makers.push(l);
-                }
-            }
-        }
+    // Who makes a die never changes.
+    for die in &catalogue.dies[works.die_lines.len().min(catalogue.dies.len())..] {
+        let all = lines.iter_many(&roster.lines).flatten().enumerate();
+        let makers = all.filter(|(_, (line, _))| {
+            line.row.kind == LineKind::Logic && line.row.nodes.contains(&die.row.node)
+        });
+        works.die_lines.push(makers.map(|(l, _)| l).collect());
     }
     let horizon = now + maths::whole(p.plan_horizon_months) as i32;
     let mut at_work = lines.iter_many_mut(&roster.lines);
