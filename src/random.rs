@@ -150,7 +150,7 @@ impl Luck {
             }
             let mut rng = ChaCha8Rng::from_seed(bytes);
             rng.set_stream(key_from(&[key_of(&[purpose.name()]), key]));
-            Source::Addressed(Box::new(rng))
+            Source::Addressed(rng)
         };
         let log = self.log.as_ref().map(|log| (Arc::clone(log), purpose.name(), key));
         Stream { source, log }
@@ -158,8 +158,12 @@ impl Luck {
 }
 
 #[derive(Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "all streams but those of tests are addressed, and many are short-lived"
+)]
 enum Source {
-    Addressed(Box<ChaCha8Rng>),
+    Addressed(ChaCha8Rng),
     Shared(Arc<Mutex<ChaCha8Rng>>),
 }
 
