@@ -121,6 +121,14 @@ fn scripted(script: &Script, now: Month, firm: &str) -> f64 {
         .product()
 }
 
+/// Median of `sorted` without one that is `own`, if there is such a one.
+fn median_without(sorted: &[f64], own: f64) -> Option<f64> {
+    let left_out = sorted.binary_search_by(|x| x.total_cmp(&own)).ok();
+    let others = sorted.len() - usize::from(left_out.is_some());
+    let at = |i: usize| sorted[i + usize::from(left_out.is_some_and(|own| i >= own))];
+    (others > 0).then(|| f64::midpoint(at((others - 1) / 2), at(others / 2)))
+}
+
 /// Moves every firm's AI capex towards what it wants and may spend.
 pub(crate) fn plan_capex(
     p: Res<FinanceParameters>,
@@ -133,32 +141,39 @@ pub(crate) fn plan_capex(
     ledger: Res<Ledger>,
     mut chronicle: ResMut<Chronicle>,
     mut firms: Query<(&Firm, &mut Finance, &Purse)>,
-    mut rivals: Local<(Vec<(Group, f64)>, Vec<f64>)>,
+    mut intensities: Local<(Vec<f64>, [Vec<f64>; Group::WORDS.len()])>,
 ) {
-    let (intensities, others) = &mut *rivals;
-    intensities.clear();
+    let (own, racing) = &mut *intensities;
+    own.clear();
+    racing.iter_mut().for_each(Vec::clear);
     for (firm, finance, _) in firms.iter_many(&roster.firms).flatten() {
         // Not a number marks a firm that is nobody's rival: without a plan, or without public books.
         let races = firm.row.plan_share > 0.0
             && firm.row.ownership == Ownership::Public
             && finance.revenue_usd_year() > 0.0;
-        intensities.push((firm.row.group, if races { finance.intensity() } else { f64::NAN }));
+        let intensity = if races { finance.intensity() } else { f64::NAN };
+        own.push(intensity);
+        if intensity.is_finite() {
+            racing[firm.row.group as usize].push(intensity);
+        }
     }
+    for group in &mut *racing {
+        group.sort_unstable_by(f64::total_cmp);
+    }
+    // Firms with the same horizon expect the same.
+    let horizons =
+        [p.planning_horizon_public, p.planning_horizon_private, p.planning_horizon_state];
+    let expected = horizons.map(|years| (years, outlook.expected(years)));
     let mut each = firms.iter_many_mut(&roster.firms);
     while let Some(Ok((firm, mut finance, purse))) = each.fetch_next() {
         let (row, f) = (&firm.row, &mut *finance);
         let terms = Terms::of(&p, row);
-        let expected = outlook.expected(terms.horizon);
+        let known = expected.iter().find(|(years, _)| *years == terms.horizon);
+        let expected = known.map_or_else(|| outlook.expected(terms.horizon), |(_, usd)| *usd);
         f.expected_spend_usd_year = expected;
-        others.clear();
-        others.extend(intensities.iter().enumerate().filter_map(|(j, (group, x))| {
-            (j != firm.id.index() && *group == row.group && x.is_finite()).then_some(*x)
-        }));
-        let races = row.plan_share > 0.0 && f.revenue_usd_year() > 0.0;
-        let median = (switches.capex_race && races && !others.is_empty()).then(|| {
-            others.sort_by(f64::total_cmp);
-            f64::midpoint(others[(others.len() - 1) / 2], others[others.len() / 2])
-        });
+        let races = switches.capex_race && row.plan_share > 0.0 && f.revenue_usd_year() > 0.0;
+        let rivals = &racing[row.group as usize];
+        let median = median_without(rivals, own[firm.id.index()]).filter(|_| races);
         // Chips ordered, and what will house them. What is unspent is taken off below, once.
         let committed = purse.escrow.amount(settings.quantum) / p.chip_share_of_ai_capex;
         let wanted = desired(&p, f, row.plan_share, expected, purse.kappa, median, committed);
@@ -358,6 +373,17 @@ pub(crate) fn measure(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_a_rival_of_its_own() {
+        let sorted = [1.0, 2.0, 2.0, 4.0, 9.0];
+        assert_eq!(median_without(&sorted, 9.0), Some(2.0));
+        assert_eq!(median_without(&sorted, 2.0), Some(3.0));
+        // Who does not race leaves none out.
+        assert_eq!(median_without(&sorted, f64::NAN), Some(2.0));
+        assert_eq!(median_without(&[7.0], 7.0), None);
+        assert_eq!(median_without(&[], f64::NAN), None);
+    }
 
     fn parameters() -> FinanceParameters {
         let mut p = FinanceParameters::from_values(&mut |_| 0.0);
