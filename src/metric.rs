@@ -122,7 +122,7 @@ macro_rules! metrics {
 #[derive(Resource, Debug)]
 pub struct Readings {
     metrics: &'static [&'static Metric],
-    by_scope: Vec<Table>,
+    by_scope: [Table; Scope::ALL.len()],
     /// Column of each metric in the table of its scope, by the metric's number.
     columns: Vec<usize>,
 }
@@ -156,9 +156,9 @@ impl Readings {
     /// members (`rows` in the order of [`Scope::ALL`]; the world's is 1).
     #[must_use]
     pub fn new(metrics: &'static [&'static Metric], rows: [usize; 6]) -> Self {
-        let mut by_scope: Vec<Table> = Vec::new();
         let mut columns = Vec::new();
-        for (scope, rows) in Scope::ALL.into_iter().zip(rows) {
+        let by_scope = Scope::ALL.map(|scope| {
+            let rows = rows[scope as usize];
             let of_scope: Vec<_> = metrics.iter().copied().filter(|m| m.scope == scope).collect();
             for (column, metric) in of_scope.iter().enumerate() {
                 let number = metric.number();
@@ -168,8 +168,8 @@ impl Readings {
                 columns[number] = column;
             }
             let values = vec![f64::NAN; of_scope.len() * rows];
-            by_scope.push(Table { metrics: of_scope, rows, values });
-        }
+            Table { metrics: of_scope, rows, values }
+        });
         Self { metrics, by_scope, columns }
     }
 
