@@ -38,6 +38,12 @@ impl Rulebook {
             .fold(1.0, f64::min)
     }
 
+    /// Whether import guidance in force at `home` names `firm`; else nothing is waved through for it, and everything let in.
+    #[must_use]
+    pub fn guides(&self, firm: FirmId, home: CountryId) -> bool {
+        self.guiding(firm, home).next().is_some()
+    }
+
     /// Import guidance in force at `home` that names `firm`, in the order of ids.
     fn guiding(&self, firm: FirmId, home: CountryId) -> impl Iterator<Item = &Rule> {
         let (listed, all) = match &self.lanes.guiding {

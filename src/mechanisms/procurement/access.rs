@@ -233,8 +233,10 @@ impl Access {
             let from = rule.index() * self.countries;
             self.seen[from..from + self.countries].fill((0.0, 0.0));
         }
-        self.used.clear();
         self.used.resize(rulebook.rules.len() * firms, 0.0);
+        for rule in self.governing.iter().map(|rule| rule.index()) {
+            self.used[rule * firms..(rule + 1) * firms].fill(0.0);
+        }
         self.used_tpp.clear();
         self.used_tpp.resize(rulebook.rules.len(), 0.0);
         // Nothing decided within memory was filed much earlier: reading stops there.

@@ -61,7 +61,9 @@ fn take_up(
     slots: &mut Vec<usize>,
     p: &ProcurementParameters,
 ) -> f64 {
-    let speed = if habit.iter().all(|h| *h <= 0.0) { 1.0 } else { p.habit_speed.clamp(0.0, 1.0) };
+    // What is bought now stands at the end, with the newest SKUs.
+    let none = habit.iter().rev().all(|h| *h <= 0.0);
+    let speed = if none { 1.0 } else { p.habit_speed.clamp(0.0, 1.0) };
     for h in habit.iter_mut() {
         *h *= 1.0 - speed;
     }

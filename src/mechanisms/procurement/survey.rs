@@ -155,6 +155,7 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
     } else {
         1.0
     };
+    let guided = market.rulebook.guides(firm.id, home);
     let least = 1.0 - p.denial_closes;
     let brokers = market.grey.markets.iter().find(|m| m.country == home);
     let brokers = brokers.filter(|_| market.switches.grey_market).map(|m| maths::exp(m.ln_premium));
@@ -195,9 +196,9 @@ pub(super) fn survey<F: Fn(&str) -> f64>(
         let hazard = coming(market.fears, id, home);
         let free = domestic
             || !market.switches.import_guidance
-            || market.rulebook.waved_through(id, firm.id, home);
-        let admitted =
-            if free { 1.0 } else { guidance.min(market.rulebook.let_in(id, firm.id, home)) };
+            || guided && market.rulebook.waved_through(id, firm.id, home);
+        let let_in = || if guided { market.rulebook.let_in(id, firm.id, home) } else { 1.0 };
+        let admitted = if free { 1.0 } else { guidance.min(let_in()) };
         let cost_of = |fee_usd: f64, premium: f64, housing: f64, wait: f64, open: f64| {
             ((system_usd + fee_usd) * (1.0 + premium) + housing) / value
                 * (1.0 + p.waiting_cost * wait)
