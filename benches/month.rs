@@ -191,23 +191,19 @@ fn systems(definition: &Definition, runs: usize) {
     println!();
 }
 
-/// Prints how often memory is asked for, by year and, in the last year, by system.
+/// Prints how often memory is asked for, by year and by system: in its median month, and on average in the last year.
 fn allocations(definition: &Definition) {
     let options = Options { keep_events: false, ..Options::default() };
     let mut schedules = month::one_by_one();
     let mut world = opened(definition, Luck::new(1), options);
     let mut of_months: Vec<u64> = Vec::new();
-    let mut late = vec![0; schedules.len()];
-    let months = months_of(definition, options) as usize;
+    let mut of_systems: Vec<Vec<u64>> = vec![Vec::new(); schedules.len()];
     let mut month = |world: &mut World| {
-        let last_year = of_months.len() + 12 >= months;
         let mut sum = 0;
-        for (schedule, late) in schedules.iter_mut().zip(&mut late) {
+        for (schedule, counts) in schedules.iter_mut().zip(&mut of_systems) {
             let AllocationInfo { count_total, .. } = measure(|| schedule.run(world));
             sum += count_total;
-            if last_year {
-                *late += count_total;
-            }
+            counts.push(count_total);
         }
         of_months.push(sum);
     };
@@ -218,12 +214,19 @@ fn allocations(definition: &Definition) {
         write!(years, "{:.1} ", year.iter().sum::<u64>() as f64 / year.len() as f64).expect("text");
     }
     println!("{}", years.trim_end());
-    let mut sorted = of_months.clone();
-    sorted.sort_unstable();
-    println!("\nMedian month: {}. In the last year, by system:\n", sorted[sorted.len() / 2]);
-    for ((room, system, _), count) in month::PLAN.iter().zip(&late) {
-        if *count > 0 {
-            println!("- {room}::{system}: {:.1} a month", *count as f64 / 12.0);
+    let median = |counts: &[u64]| {
+        let mut sorted = counts.to_vec();
+        sorted.sort_unstable();
+        sorted[sorted.len() / 2]
+    };
+    println!(
+        "\nMedian month: {}. By system, in its median month and a month of the last year:\n",
+        median(&of_months)
+    );
+    for ((room, system, _), counts) in month::PLAN.iter().zip(&of_systems) {
+        let late: u64 = counts.iter().rev().take(12).sum();
+        if median(counts) + late > 0 {
+            println!("- {room}::{system}: {}, {:.1}", median(counts), late as f64 / 12.0);
         }
     }
     println!();
