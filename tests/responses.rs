@@ -280,7 +280,7 @@ macro_rules! responses {
 }
 
 /// Everybody whose home is China.
-const CHINESE: &str = "alibaba baidu bytedance cn-clouds deepseek moonshot tencent zhipu";
+const CHINESE: &str = "alibaba baidu bytedance cn-clouds cn-others deepseek moonshot tencent zhipu";
 
 responses! {
     /// Officers who decide a fifth as fast leave applications waiting, for longer.
@@ -361,7 +361,7 @@ responses! {
             Set("guidance_floor=0"),
         ],
         then: &[
-            Move("series.china_foreign_units", "2025-10", "2026-12", Down, 0.15),
+            Move("series.china_foreign_units", "2025-10", "2026-12", Down, 0.03),
             Move("series.placed_import_usd", "2025-10", "2026-12", Down, 0.003),
         ],
         not_before: "2025-07",
@@ -466,8 +466,8 @@ responses! {
 
     /// Lines that answer faster to backlog are larger two years later.
     eager_lines_grow {
-        shock: &[Set("expansion_response=0.02")],
-        then: &[Move("lines.tsmc-cowos.line_capacity", "2024-01", "2024-12", Down, 0.05)],
+        shock: &[Set("expansion_response=0.05")],
+        then: &[Move("lines.tsmc-cowos.line_capacity", "2024-01", "2024-12", Down, 0.03)],
         lag: ("2022-01", "2022-06"),
         off: &[Set("mechanisms.expansion=false")],
     }
@@ -561,7 +561,7 @@ responses! {
     /// Prices that answer slowly to short backlogs fall less.
     prices_that_answer_slowly_stay_near_launch {
         shock: &[Set("price_response=0.002")],
-        then: &[Move("chips.nvidia-h100.price_usd", "2023-01", "2024-01", Down, 0.01)],
+        then: &[Move("chips.nvidia-h100.price_usd", "2023-01", "2024-01", Up, 0.01)],
         off: &[Set("mechanisms.chip_prices=false")],
     }
 

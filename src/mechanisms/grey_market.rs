@@ -3,10 +3,12 @@
 //! Brokers order under the names of firms in transit hubs. Each market (one a destination whose firms cannot buy) clears once a month,
 //! with p the premium over list price:
 //!
-//! - supply of a SKU, chips: S = min(held, b·(divertible + held)·min(g₀·(p/p₀)^e·(1 − E), d)), b the share of it that is sold on boards
+//! - supply of a SKU, chips: S = min(held, b·(divertible + held)·min(g₀·N·(p/p₀)^e·(1 − E), d)), b the share of it that is sold on boards
 //!   or in servers (`board_share`: a rack of 72 chips does not leave unseen); *divertible* are the month's
 //!   shipments of it to buyers who are not captive and not at home in a closed market, *held* what vendors
 //!   kept at the dock for brokers' orders: the chips are taken from the dock, never made up;
+//! - brokers enter while the trade pays more than it must: ln N += entry·ln(p/p₀)/12, N = 1 at first. They leave when
+//!   it pays less, and none enters beyond what the cap d lets through;
 //! - enforcement rises with volume: E = 1 − (1 − E₀)e^(−k·v), E₀ from the regulator
 //!   (`Fears::enforcement`), v the smoothed share of divertible chips that was diverted. With the cap d this
 //!   keeps grey stocks below a share of lawful shipments for ever;
@@ -44,6 +46,8 @@ crate::parameters! {
         grey_premium_reference,
         /// Elasticity of supply to the premium, e.
         grey_elasticity,
+        /// Growth of brokers' networks with the log of the premium over its reference, 1/year.
+        grey_entry,
         /// Rise of enforcement with the diverted share, k.
         grey_volume_enforcement,
         /// Largest share of a month's chips that brokers can divert, d.
@@ -65,10 +69,12 @@ crate::parameters! {
     }
 }
 
-/// What `grey_market` remembers: the smoothed diverted share of each market, and seized chips.
+/// What `grey_market` remembers: the smoothed diverted share and the networks of each market, and seized chips.
 #[derive(Resource, Debug, Default)]
 pub struct GreyTrade {
     diverted: Vec<f64>,
+    /// Log of the size of brokers' networks, `[market]`, 0 at first.
+    ln_networks: Vec<f64>,
     /// H100e landed up to last month, `[market]`.
     seized_total: Count,
     /// Paid to brokers this month, `[firm]`, USD.
@@ -91,10 +97,21 @@ pub(crate) fn opening(country: CountryId, id: &str, p: &GreyParameters, luck: &L
     }
 }
 
-/// Share of divertible chips on offer at premium `p` under enforcement `e0` when the share `v` was diverted lately.
-fn on_offer(p: &GreyParameters, premium: f64, e0: f64, v: f64) -> f64 {
-    let open = (1.0 - e0).clamp(0.0, 1.0) * maths::exp(-p.grey_volume_enforcement * v);
+/// Share of divertible chips on offer by networks of the size e^`ln_networks` at `premium`, under enforcement `e0` when
+/// the share `v` was diverted lately.
+fn on_offer(p: &GreyParameters, ln_networks: f64, premium: f64, e0: f64, v: f64) -> f64 {
+    let open = (1.0 - e0).clamp(0.0, 1.0) * maths::exp(ln_networks - p.grey_volume_enforcement * v);
     p.grey_share * maths::pow(premium / p.grey_premium_reference, p.grey_elasticity) * open
+}
+
+/// The networks' step: brokers enter at premiums above the reference while `share` on offer is below the cap, and leave
+/// at lower ones.
+fn enter(p: &GreyParameters, ln_networks: f64, premium: f64, share: f64) -> f64 {
+    let pull = maths::ln(premium / p.grey_premium_reference);
+    if pull > 0.0 && share >= p.grey_cap_share {
+        return ln_networks;
+    }
+    ln_networks + p.grey_entry * pull / 12.0
 }
 
 #[derive(Default)]
@@ -133,6 +150,7 @@ pub(crate) fn clear(
     let skus = catalogue.skus.len();
     dock.fit(skus);
     trade.diverted.resize(markets.markets.len(), 0.0);
+    trade.ln_networks.resize(markets.markets.len(), 0.0);
     trade.paid.clear();
     trade.paid.resize(roster.firms.len(), 0.0);
     if x.home.len() != roster.firms.len() {
@@ -170,7 +188,7 @@ pub(crate) fn clear(
         }
         let demand: f64 = x.offers.iter().map(|(_, m)| m.amount(settings.quantum)).sum();
         let e0 = fears.enforcement.get(market.country.index()).copied().unwrap_or(0.0);
-        let share = on_offer(&p, premium, e0, trade.diverted[m]);
+        let share = on_offer(&p, trade.ln_networks[m], premium, e0, trade.diverted[m]);
         let (mut value, mut could) = (0.0, 0.0);
         x.supply.clear();
         for (id, sku) in catalogue.iter() {
@@ -265,6 +283,7 @@ pub(crate) fn clear(
         }
         let lately = if could > 0.0 { diverted as f64 / could } else { 0.0 };
         trade.diverted[m] += p.grey_watch_speed * (lately - trade.diverted[m]);
+        trade.ln_networks[m] = enter(&p, trade.ln_networks[m], premium, share);
         market.ln_premium = step(&p, market.ln_premium, demand, value);
     }
 }
@@ -295,6 +314,8 @@ pub(crate) fn measure(
         readings.set_for(&LANDED_HERE_H100E, row, market.landed_h100e);
         readings.set_for(&PREMIUM, row, maths::exp(market.ln_premium));
         readings.set_for(&DIVERTED, row, trade.diverted.get(m).copied().unwrap_or(0.0));
+        let ln_networks = trade.ln_networks.get(m).copied().unwrap_or(0.0);
+        readings.set_for(&NETWORKS, row, maths::exp(ln_networks));
     }
     for (firm, usd) in trade.paid.iter().enumerate() {
         readings.set_for(&PAID_GREY, firm, *usd);
@@ -321,6 +342,7 @@ crate::metrics! {
         LANDED_HERE = "grey_landed_units", "chips/month", "Chips that reached the country through brokers this month.";
         LANDED_HERE_H100E = "grey_landed_h100e", "H100e/month", "The same in 8-bit H100e.";
         PREMIUM = "grey_premium", "ratio", "Premium of brokers over list price: price / list − 1.";
+        NETWORKS = "grey_networks", "1", "Size of brokers' networks, 1 at the start.";
         DIVERTED = "grey_diverted_share", "share", "Smoothed share of divertible chips that brokers diverted to this destination.";
     }
 }
@@ -344,9 +366,21 @@ mod tests {
     #[test]
     fn supply_follows_premium_and_enforcement() {
         // 0.05 · (1.0 / 0.5)^1 · (1 − 0.4) = 0.06; after diverting 10 %: × e^(−0.5) = 0.6065
-        assert!((on_offer(&p(), 1.0, 0.4, 0.0) - 0.06).abs() < 1e-12);
-        assert!((on_offer(&p(), 1.0, 0.4, 0.1) - 0.036_391_8).abs() < 1e-6);
-        assert_eq!(on_offer(&p(), 1.0, 1.0, 0.0), 0.0);
+        assert!((on_offer(&p(), 0.0, 1.0, 0.4, 0.0) - 0.06).abs() < 1e-12);
+        assert!((on_offer(&p(), 0.0, 1.0, 0.4, 0.1) - 0.036_391_8).abs() < 1e-6);
+        assert_eq!(on_offer(&p(), 0.0, 1.0, 1.0, 0.0), 0.0);
+    }
+
+    #[test]
+    fn brokers_enter_while_the_trade_pays_and_leave_when_it_does_not() {
+        let p = GreyParameters { grey_entry: 1.2, grey_cap_share: 0.06, ..p() };
+        // at twice the reference: ln 2 · 1.2/12 a month; at half of it the same downwards; at it nothing
+        assert!((enter(&p, 0.0, 1.0, 0.03) - 0.069_314_7).abs() < 1e-6);
+        assert!((enter(&p, 0.0, 0.25, 0.03) + 0.069_314_7).abs() < 1e-6);
+        assert_eq!(enter(&p, 0.4, 0.5, 0.03), 0.4);
+        // what the cap stops draws nobody in, but lets them go
+        assert_eq!(enter(&p, 0.4, 1.0, 0.06), 0.4);
+        assert!(enter(&p, 0.4, 0.25, 0.06) < 0.4);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::entities::line::Parts;
 use crate::entities::order::{Clearance, OrderBook};
 use crate::entities::rule::{RuleKind, Rulebook, Verdict};
 use crate::entities::vendor::Vendor;
-use crate::entities::{Clock, Roster, Switches, VendorId};
+use crate::entities::{Clock, DieId, Roster, Switches, VendorId};
 use crate::maths;
 
 /// What waits for a SKU and how fast it is made.
@@ -51,6 +51,34 @@ fn join_lines(catalogue: &Catalogue, queues: &mut [Queue]) {
     }
 }
 
+/// A chip that is or will be on the list, as buyers compare it with an older one.
+pub(crate) struct Tag {
+    vendor: VendorId,
+    die: DieId,
+    launch: Month,
+    /// 16-bit, TFLOP/s.
+    throughput: f64,
+    /// Worth for the mix of work, before software.
+    work: f64,
+    /// At launch.
+    price_usd: f64,
+}
+
+impl Tag {
+    /// What this chip leaves an older one of the vendor to cost, USD; none if it is no alternative to an order of today that
+    /// `arrives` then. Nobody pays more for an older chip than for a later one that does as much; of two chips of one
+    /// die, which come out of one queue, nobody pays more than in proportion to what they do.
+    fn outbids(&self, older: &Sku, arrives: Month) -> Option<f64> {
+        let later = self.vendor == older.vendor
+            && self.launch > older.row.launch
+            && self.launch <= arrives
+            && self.throughput >= older.row.tflops_16bit;
+        let share =
+            if self.die == older.die { (older.work_paper / self.work).min(1.0) } else { 1.0 };
+        later.then_some(self.price_usd * share)
+    }
+}
+
 /// Publishes the market: backlog, forecast, expected output, waits; moves prices; writes off what nobody can buy.
 pub(crate) fn update_market(
     clock: Res<Clock>,
@@ -67,7 +95,7 @@ pub(crate) fn update_market(
     mut chronicle: ResMut<Chronicle>,
     vendors: Query<&Vendor>,
     mut work: bevy_ecs::prelude::Local<(Vec<f64>, Vec<f64>, Vec<Option<Month>>, Vec<Queue>)>,
-    mut tags: bevy_ecs::prelude::Local<Vec<(VendorId, Month, f64, f64)>>,
+    mut tags: bevy_ecs::prelude::Local<Vec<Tag>>,
 ) {
     let (desk, dock, market, parts) = (&mut *desk, &mut *dock, &mut *market, &mut *parts);
     let (units, months, newest, queues) = &mut *work;
@@ -103,7 +131,14 @@ pub(crate) fn update_market(
                 let latest = &mut newest[sku.vendor.index()];
                 *latest = (*latest).max(Some(sku.row.launch));
             }
-            tags.push((sku.vendor, sku.row.launch, sku.row.tflops_16bit, sku.row.price_usd));
+            tags.push(Tag {
+                vendor: sku.vendor,
+                die: sku.die,
+                launch: sku.row.launch,
+                throughput: sku.row.tflops_16bit,
+                work: sku.work_paper,
+                price_usd: sku.row.price_usd,
+            });
         }
     }
     queues.clear();
@@ -139,16 +174,11 @@ pub(crate) fn update_market(
             let older = newest[sku.vendor.index()].is_some_and(|latest| sku.row.launch < latest);
             let change = p.price_response * (backlog - p.price_target_months)
                 - if older { p.price_obsolescence } else { 0.0 };
-            // Nobody pays more for an older chip than the list says for a later one that does as much and is sold by
-            // the time that an order of today arrives.
             let arrives = clock.now + maths::whole(market.wait_months[s]) as i32;
-            let (vendor, since, does) = (sku.vendor, sku.row.launch, sku.row.tflops_16bit);
             let launch = tags
                 .iter()
-                .filter(|(of, later, more, _)| {
-                    *of == vendor && *later > since && *later <= arrives && *more >= does
-                })
-                .fold(sku.row.price_usd, |least, (.., price)| least.min(*price));
+                .filter_map(|tag| tag.outbids(sku, arrives))
+                .fold(sku.row.price_usd, f64::min);
             sku.price_usd = (sku.price_usd * maths::exp(change))
                 .clamp(p.price_floor * launch, p.price_cap.max(p.price_floor) * launch);
         }
@@ -186,5 +216,37 @@ pub(crate) fn update_market(
                 || format!("{vendor} writes off {n} {}: nobody can buy them.", sku.row.name),
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entities::rule::fixtures::h100;
+
+    #[test]
+    fn a_later_chip_of_the_same_die_is_compared_by_what_it_does() {
+        let older = |die: u16| {
+            let mut sku = h100();
+            (sku.die, sku.work_paper, sku.row.launch) = (DieId(die), 0.8, Month::new(2022, 10));
+            sku
+        };
+        let tag = Tag {
+            vendor: older(0).vendor,
+            die: DieId(0),
+            launch: Month::new(2024, 7),
+            throughput: 989.5,
+            work: 1.0,
+            price_usd: 30_000.0,
+        };
+        let arrives = Month::new(2024, 8);
+        // Of one die: 30 000 · 0.8/1; of another one: what does as much costs as much.
+        assert_eq!(tag.outbids(&older(0), arrives), Some(24_000.0));
+        assert_eq!(tag.outbids(&older(1), arrives), Some(30_000.0));
+        // Not yet sold when an order of today arrives, or doing less: no alternative.
+        assert_eq!(tag.outbids(&older(0), Month::new(2024, 6)), None);
+        let mut stronger = older(0);
+        stronger.row.tflops_16bit = 1_000.0;
+        assert_eq!(tag.outbids(&stronger, arrives), None);
     }
 }

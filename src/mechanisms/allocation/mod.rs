@@ -24,7 +24,8 @@
 //! Expected output O' = O + a_O(output − O), at least the chips in work / months in work. Wait =
 //! clip((backlog − inventory)⁺/O, 0, w_max), the make-to-order lead when nothing is being made. Price:
 //! ln p += η_p(min(backlog/O, w_max) − b*) − o·[a later generation is on sale], between floor and cap × launch price, or the
-//! launch price of a later SKU of the vendor that does as much and is sold by the time an order of today arrives, where that is less.
+//! launch price of a later SKU of the vendor that does as much and is sold by the time an order of today arrives, where that is less;
+//! a later SKU of the same die counts in proportion to what each does.
 //! Roadmap SKUs of one die have one queue: backlog and output are summed over them.
 //!
 //! **Write-offs.** A SKU with stock and no cleared order and no shipment for h_w months in a row is written off.
