@@ -168,9 +168,9 @@ mod tests {
         std::fs::write(scratch.0.join("observations.csv"), OBSERVATIONS).unwrap();
         let both = score(&scratch.0, None, Format::Csv).unwrap();
         // (5.5 − 5) / 1 = 0.5; the run ends before the later row.
-        assert!(both.contains(
-            "early,b,fit,Backlog,2022-01,2022-02,chips,5,4,6,5.5,5.5,5.5,0.5,0.5,inside"
-        ));
+        assert!(
+            both.contains("early,b,fit,Backlog,2022-01,2022-02,chips,5,4,6,5.5,5.5,5.5,0.5,0.29")
+        );
         assert!(both.contains("the run covers 2022-01 to 2022-02 only (1 runs)"), "{both}");
         let fit = score(&scratch.0, Some(Role::Fit), Format::Text).unwrap();
         assert!(fit.contains("1/1") && !fit.contains("TEST"), "{fit}");

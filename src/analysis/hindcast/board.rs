@@ -35,7 +35,7 @@ pub fn scoreboard_csv(scores: &[Score]) -> CsvText {
         "p95",
         "inside",
         "covered",
-        "covered_with_error",
+        "covered_by_runs",
         "z",
         "crps",
         "width",
@@ -67,7 +67,7 @@ pub fn scoreboard_csv(scores: &[Score]) -> CsvText {
             .number(of(high))
             .word(some.then(|| score.verdict == Verdict::Inside))
             .word(some.then(|| score.covered()))
-            .word(some.then(|| score.covered_with_error()))
+            .word(some.then(|| score.covered_by_runs()))
             .number(of(score.z()))
             .number(of(score.crps()))
             .number(of(score.width()))
@@ -196,7 +196,7 @@ pub fn families_csv(families: &[Family]) -> CsvText {
         "inside",
         "share_inside",
         "coverage",
-        "coverage_with_error",
+        "coverage_by_runs",
         "bias",
         "compared",
         "crps",
@@ -218,7 +218,7 @@ pub fn families_csv(families: &[Family]) -> CsvText {
             .word(Some(t.inside))
             .number(or(t.share))
             .number(or(t.covered))
-            .number(or(t.covered_with_error))
+            .number(or(t.covered_by_runs))
             .number(or(t.bias))
             .word(Some(t.compared))
             .number(or(t.error))

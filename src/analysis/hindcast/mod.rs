@@ -7,8 +7,10 @@
 //!   observed one, half-width the distance from y to the end of the tolerance on the side of
 //!   x (the whole tolerance where that distance is zero). |z| ≤ 1 is *inside*.
 //! - **Ensemble**: with several runs, x is their median, and 5 % and 95 % points are given.
-//!   CRPS = mean |zᵢ| − ½ mean |zᵢ − zⱼ| over runs i, j: the continuous ranked probability score in
-//!   tolerance units; of one run it is |z|.
+//! - **Forecast**: what would be observed of the runs: each run's z with the error of an observation around it, normal with
+//!   the tolerance as its 90 % band. It is what is scored; a forecaster who learns from observations has their error
+//!   in his own. CRPS = mean |zᵢ| − ½ mean |zᵢ − zⱼ| over its members i, j: the continuous ranked probability score in
+//!   tolerance units (Gneiting & Raftery 2007).
 //! - **Missing** means that a run has no such number; it is never inside.
 //! - **Share inside**: rows of one quantity, then quantities of one family, then families
 //!   have equal weight, since rows of a family partly rest on the same figures.
@@ -105,36 +107,11 @@ impl Score {
         z(&self.row, self.model())
     }
 
-    /// Continuous ranked probability score in tolerance units; not a number when missing.
+    /// The forecast of the observation, in tolerance units from its value, sorted: what would be *observed* of the runs. An
+    /// observation has an error, too, normal, with the tolerance as its 90 % band; it is spread over equal parts, not
+    /// drawn. Empty when missing.
     #[must_use]
-    pub fn crps(&self) -> f64 {
-        crps(&self.values.iter().map(|x| z(&self.row, *x)).collect::<Vec<_>>())
-    }
-
-    /// The 5 % and 95 % points of the runs.
-    #[must_use]
-    pub fn band(&self) -> (f64, f64) {
-        (quantile(&self.values, P05), quantile(&self.values, P95))
-    }
-
-    /// The width of that band, in tolerance units.
-    #[must_use]
-    pub fn width(&self) -> f64 {
-        let (low, high) = self.band();
-        z(&self.row, high) - z(&self.row, low)
-    }
-
-    /// Whether the observed value lies between the 5 % and 95 % points of the runs.
-    #[must_use]
-    pub fn covered(&self) -> bool {
-        let (low, high) = self.band();
-        low <= self.row.value && self.row.value <= high
-    }
-
-    /// Whether the observed value lies between the 5 % and 95 % points of what would be *observed* of the runs: an observation has an
-    /// error too, normal, with the tolerance as its 90 % band. Spread over equal parts of that error, not drawn.
-    #[must_use]
-    pub fn covered_with_error(&self) -> bool {
+    pub fn forecast(&self) -> Vec<f64> {
         let errors: Vec<f64> = (0..ERROR_PARTS)
             .map(|k| (f64::from(k) + 1.0 / 2.0) / f64::from(ERROR_PARTS))
             .map(|share| maths::normal_quantile(share) / maths::normal_quantile(P95))
@@ -146,7 +123,40 @@ impl Score {
             .flat_map(|z| errors.iter().map(move |error| z + error))
             .collect();
         seen.sort_by(f64::total_cmp);
-        quantile(&seen, P05) <= 0.0 && 0.0 <= quantile(&seen, P95)
+        seen
+    }
+
+    /// Continuous ranked probability score of that forecast, in tolerance units; not a number when missing.
+    #[must_use]
+    pub fn crps(&self) -> f64 {
+        crps(&self.forecast())
+    }
+
+    /// The width of its 90 % band, in tolerance units.
+    #[must_use]
+    pub fn width(&self) -> f64 {
+        let forecast = self.forecast();
+        quantile(&forecast, P95) - quantile(&forecast, P05)
+    }
+
+    /// Whether the observed value lies in that band.
+    #[must_use]
+    pub fn covered(&self) -> bool {
+        let forecast = self.forecast();
+        quantile(&forecast, P05) <= 0.0 && 0.0 <= quantile(&forecast, P95)
+    }
+
+    /// The 5 % and 95 % points of the runs themselves.
+    #[must_use]
+    pub fn band(&self) -> (f64, f64) {
+        (quantile(&self.values, P05), quantile(&self.values, P95))
+    }
+
+    /// Whether the observed value lies between the 5 % and 95 % points of the runs themselves.
+    #[must_use]
+    pub fn covered_by_runs(&self) -> bool {
+        let (low, high) = self.band();
+        low <= self.row.value && self.row.value <= high
     }
 
     /// The error of the naive forecast in tolerance units.
@@ -186,7 +196,7 @@ pub fn crps(errors: &[f64]) -> f64 {
 const P05: f64 = 0.05;
 const P95: f64 = 0.95;
 /// Equal parts into which the error of an observation is cut.
-const ERROR_PARTS: u32 = 19;
+const ERROR_PARTS: u32 = 49;
 
 /// Scores `runs` (replicates of one world) against `observations`, in order of
 /// family, quantity and date.
@@ -262,10 +272,10 @@ pub struct Tally {
     pub share_strict: Option<f64>,
     /// Median of z: the bias in tolerance units.
     pub bias: Option<f64>,
-    /// Share of the rows whose observed value the 90 % band of the runs covers; none for one run.
+    /// Share of the rows whose observed value the 90 % band of its forecast covers; none for one run.
     pub covered: Option<f64>,
-    /// The same of what would be observed of the runs, with the error of an observation.
-    pub covered_with_error: Option<f64>,
+    /// The same of the band of the runs themselves, observations taken to be exact.
+    pub covered_by_runs: Option<f64>,
     /// Rows with a value and a naive forecast.
     pub compared: usize,
     /// Share of these that the model has inside, weighted as above.
@@ -296,8 +306,7 @@ pub fn tally<'a>(scores: impl IntoIterator<Item = &'a Score>) -> Tally {
         share_strict: weighted(&scores, inside),
         bias: median(with.iter().map(|s| s.z())),
         covered: weighted(&with, |s| f64::from(s.covered())).filter(|_| several),
-        covered_with_error: weighted(&with, |s| f64::from(s.covered_with_error()))
-            .filter(|_| several),
+        covered_by_runs: weighted(&with, |s| f64::from(s.covered_by_runs())).filter(|_| several),
         compared: compared.len(),
         share_compared: weighted(&compared, inside),
         share_naive: weighted(&compared, |s| f64::from(errors(s) <= 1.0)),

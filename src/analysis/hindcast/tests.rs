@@ -233,14 +233,18 @@ fn an_ensemble_is_scored_by_its_median_and_spread() {
     let score_of = &scores[0];
     assert_eq!(score_of.values, [6.0, 10.0, 14.0]);
     assert_eq!(score_of.verdict, Verdict::Inside);
-    assert!(score_of.covered() && score_of.covered_with_error());
+    assert!(score_of.covered() && score_of.covered_by_runs());
     // z = −2, 0, 1: mean |z| = 1; Σ|zᵢ − zⱼ| = 2 (2 + 3 + 1) = 12; CRPS = 1 − 12 / 18 = 1/3.
-    assert!((score_of.crps() - 1.0 / 3.0).abs() < 1e-12, "{}", score_of.crps());
+    assert!((crps(&[-2.0, 0.0, 1.0]) - 1.0 / 3.0).abs() < 1e-12);
+    // Runs that hit the mark are scored as the normal error of an observation is: σ (√2 − 1)/√π, σ = 1/1.645.
+    let exact = score(&[last(10.0), last(10.0)], std::slice::from_ref(&observation)).remove(0);
+    assert!((exact.crps() - 0.142).abs() < 5e-3, "{}", exact.crps());
+    assert!((exact.width() - 2.0).abs() < 0.1, "{}", exact.width());
     // Runs that agree off the mark have no band; what would be observed of them has: z = 0.5 is in it, z = 1.5 is not.
     let agreed = |a: f64| score(&[last(a), last(a)], std::slice::from_ref(&observation)).remove(0);
     let (near, far) = (agreed(12.0), agreed(16.0));
-    assert_eq!((near.covered(), near.covered_with_error()), (false, true));
-    assert_eq!((far.covered(), far.covered_with_error()), (false, false));
+    assert_eq!((near.covered_by_runs(), near.covered()), (false, true));
+    assert_eq!((far.covered_by_runs(), far.covered()), (false, false));
     // One run that lacks the metric makes the row missing.
     let scores = score(&[last(10.0), run("month,b\n2022-01,0\n2022-04,1\n")], &[observation]);
     assert_eq!(scores[0].verdict, Verdict::Missing(Gap::Metric("a".into()), 1));
@@ -272,9 +276,7 @@ fn the_page_and_the_table_say_the_same() {
     let table = csv(&scores).unwrap();
     assert_eq!(table.lines().count(), 4);
     assert!(table.contains("gone,family,fit,gone,2022-01,2022-04,unit,10,8,14,,,,,,missing,,,,,"));
-    assert!(table.contains("sum,family,fit,sum,2022-01,2022-04,unit,10,8,14,10,10,10,0,0,inside,"));
-    // (2 − 10) / 2 = −4.
-    assert!(
-        table.contains("later,family,test,later,2022-01,2022-04,unit,10,8,14,2,2,2,-4,4,outside,")
-    );
+    assert!(table.contains("sum,family,fit,sum,2022-01,2022-04,unit,10,8,14,10,10,10,0,0.14"));
+    // (2 − 10) / 2 = −4; far off, the error of an observation takes σ/√π = 0.34 from the score.
+    assert!(table.contains("later,family,test,later,2022-01,2022-04,unit,10,8,14,2,2,2,-4,3.6"));
 }
