@@ -169,8 +169,8 @@ fn every_number_of_the_effects_is_a_cell_of_the_table() {
     let mean = differences.iter().sum::<f64>() / differences.len() as f64;
     let last = (0..known.len()).rfind(|row| known[*row] == "efficiency_gap").unwrap();
     let shown: f64 = column(effects, "effect")[last].parse().unwrap();
-    // Series are single precision, outcomes double.
-    assert!((shown - mean).abs() < 1e-6, "{shown} {mean}");
+    // Series keep 17 bits, outcomes all.
+    assert!((shown - mean).abs() < 1e-5, "{shown} {mean}");
 }
 
 #[test]
@@ -193,8 +193,8 @@ fn parts_of_growth_sum_to_the_whole() {
             .filter(|at| part[*at] != "whole" && key(*at) == key(row))
             .map(|at| values[at])
             .sum();
-        // The columns are single precision.
-        assert!((sum - values[row]).abs() < 2e-5, "{:?}: {sum} {}", key(row), values[row]);
+        // The columns keep 17 bits.
+        assert!((sum - values[row]).abs() < 2e-4, "{:?}: {sum} {}", key(row), values[row]);
         wholes += 1;
     }
     assert!(wholes >= 12, "{wholes}");

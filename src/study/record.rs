@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::file::{At, OutcomeSpec, StudyFile, Take};
 use super::plan::{Bases, Plan};
+use super::table::brief;
 use crate::calendar::Month;
 use crate::entities::chronicle::Event;
 use crate::mechanisms;
@@ -562,7 +563,7 @@ impl Sink for Recorder<'_> {
         let month = self.kept.months.len() as u16;
         self.kept.months.push(page.month);
         let world = page.readings.row(Scope::World, 0);
-        self.kept.series.extend(self.record.series.iter().map(|(at, _)| world[*at] as f32));
+        self.kept.series.extend(self.record.series.iter().map(|(at, _)| brief(world[*at])));
         for (panel, rows) in self.record.panels.iter().zip(&mut self.kept.panels) {
             let ids = &mut self.ids[panel.scope as usize];
             for (row, (id, values)) in page.rows(panel.scope).enumerate() {
@@ -574,7 +575,7 @@ impl Sink for Recorder<'_> {
                 }
                 rows.months.push(month);
                 rows.ids.push(Arc::clone(&ids[row]));
-                rows.values.extend(panel.metrics.iter().map(|(at, _)| values[*at] as f32));
+                rows.values.extend(panel.metrics.iter().map(|(at, _)| brief(values[*at])));
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 //! rows at a time, and read back.
 //!
 //! Parquet: Zstandard, one row group a batch. Every column may be empty; what is not a finite number is
-//! empty. Series and panels are single precision. Numbers are split by byte, so that their signs, exponents and
+//! empty. Series and panels are single precision, of which 17 bits are kept. Numbers are split by byte, so that their signs, exponents and
 //! digits stand among their like; whole numbers are stored as differences; text has dictionaries. Files for people
 //! tell units and definitions in their metadata under the key `frugality`, and the range of each column; files
 //! that only this program reads do without, for a small file would be half of that.
@@ -85,6 +85,23 @@ pub enum Cells {
     Text(Vec<Option<Arc<str>>>),
 }
 
+/// Bits of a single-precision number that are dropped: 17 of its 24 are kept.
+const DROPPED: u32 = 7;
+
+/// `x` as series and panels keep it: 17 significant bits, the nearest, halves to even. Relative error at most 2⁻¹⁷, eight
+/// millionths; whole numbers below 131 072 are exact.
+#[must_use]
+pub fn brief(x: f64) -> f32 {
+    let single = x as f32;
+    if !single.is_finite() {
+        return single;
+    }
+    let bits = single.to_bits();
+    let half = (1 << (DROPPED - 1)) - 1 + ((bits >> DROPPED) & 1);
+    let rounded = f32::from_bits((bits + half) >> DROPPED << DROPPED);
+    if rounded.is_finite() { rounded } else { single }
+}
+
 impl Cells {
     /// No cells.
     #[must_use]
@@ -125,7 +142,7 @@ impl Cells {
     pub fn number(&mut self, x: f64) {
         match self {
             Self::Number(cells) => cells.push(x),
-            Self::Short(cells) => cells.push(x as f32),
+            Self::Short(cells) => cells.push(brief(x)),
             _ => {}
         }
     }
@@ -568,6 +585,21 @@ fn cells_of<T: DataType>(reader: ColumnReader, rows: usize) -> io::Result<Vec<Op
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn brief_numbers_are_the_nearest_of_seventeen_bits() {
+        assert_eq!(brief(131_071.0), 131_071.0);
+        // Between 131 072 and 262 144 every second number is left; halves go to the even one.
+        assert_eq!((brief(131_073.0), brief(131_075.0)), (131_072.0, 131_076.0));
+        assert_eq!((brief(0.0), brief(-0.25)), (0.0, -0.25));
+        assert!(brief(f64::NAN).is_nan() && brief(1e300).is_infinite());
+        assert!(brief(f64::from(f32::MAX)).is_finite());
+        for k in 1..1000 {
+            let x = f64::from(k).sqrt() * 1e-3;
+            assert!((f64::from(brief(x)) / x - 1.0).abs() <= 1.0 / 131_072.0, "{x}");
+            assert_eq!(brief(x).to_bits() & 0x7f, 0);
+        }
+    }
 
     #[test]
     fn what_is_written_is_read_back_and_what_is_no_number_is_empty() {
