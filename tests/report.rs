@@ -237,7 +237,7 @@ fn verdicts_scores_and_tables_of_discovery_have_their_places() {
     assert!(!page.contains("would make it"), "something is said to be missing");
     for words in [
         "of 3 claims put to the test 1 are supported, 1 refuted and 1 undecided",
-        "bands held 4 of 6 observations",
+        "forecasts held 4 of 6 observations",
         "<span class=\"verdict refuted\">refuted</span>",
         "Where the model is furthest off",
         "No variant without the rule",

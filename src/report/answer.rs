@@ -168,7 +168,9 @@ pub fn answer(folders: &[Folder], all: &[Effects], known: Known) -> Option<Answe
     };
     let hindcast = match known.covered {
         Some((inside, of)) => {
-            format!("the model's 90 % bands held {inside} of {of} observations of 2022 to 2025")
+            format!(
+                "the 90 % bands of the model's forecasts held {inside} of {of} observations of 2022 to 2025"
+            )
         }
         None => {
             "no hindcast is at hand to say how well the model meets what was observed".to_owned()

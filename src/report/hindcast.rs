@@ -60,8 +60,9 @@ pub fn sections(folders: &[Folder]) -> Result<(Section, Section, Option<(usize, 
             wrong.figures.push(Figure {
                 id: "families",
                 title: "How often the bands hold, by family of observations".to_owned(),
-                says: "Share of observations inside the model's 90 % band; nine in ten is what a band of 90 % should hold. \
-                       Rows for fitting were known when the model was tuned, rows for testing were not used."
+                says: "Share of observations inside the 90 % band of their forecasts: the draws with the error of an observation \
+                       around them; nine in ten is what a band of 90 % should hold. \
+                       Rows for fitting were known when the model was tuned; nothing was fitted to rows for testing, but they were seen."
                     .to_owned(),
                 more: json!({}),
                 data: frame,

@@ -279,4 +279,9 @@ fn the_page_and_the_table_say_the_same() {
     assert!(table.contains("sum,family,fit,sum,2022-01,2022-04,unit,10,8,14,10,10,10,0,0.14"));
     // (2 − 10) / 2 = −4; far off, the error of an observation takes σ/√π = 0.34 from the score.
     assert!(table.contains("later,family,test,later,2022-01,2022-04,unit,10,8,14,2,2,2,-4,3.6"));
+    let verdict = |id: &str, word: &str| {
+        let mut lines = table.lines();
+        lines.any(|line| line.starts_with(id) && line.contains(&format!(",{word},")))
+    };
+    assert!(verdict("sum,", "inside") && verdict("later,", "outside"), "{table}");
 }
